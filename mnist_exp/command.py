@@ -4,7 +4,6 @@ Hydra composes the configuration; this module says, for what Hydra would refuse,
 what Hydra cannot judge: a value of another type than the one it replaces, or out of range.
 """
 
-import difflib
 import os
 import sys
 import time
@@ -20,6 +19,8 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+from mnist_exp.results.hint import did_you_mean
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -263,10 +264,3 @@ def flat_keys(node: Any, prefix: str = "") -> Iterator[str]:
         for key, value in node.items():
             yield f"{prefix}{key}"
             yield from flat_keys(value, f"{prefix}{key}.")
-
-
-def did_you_mean(word: str, options: list[str]) -> str:
-    close = difflib.get_close_matches(word, options, n=1, cutoff=0.5)
-    if not close:  # somebody may know the key and not its place
-        close = [option for option in options if option.rsplit(".", 1)[-1] == word.rsplit(".", 1)[-1]][:1]
-    return f": did you mean {close[0]!r}?" if close else ""

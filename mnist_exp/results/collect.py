@@ -1,8 +1,7 @@
 """The runs of a study as one table: found, read, grouped by what differs between them, and lent where that is safe."""
 
-import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pandas as pd
 
 from mnist_exp.results.borrow import borrowed
 from mnist_exp.results.factors import NO_FACTOR, as_text, find_factors, flatten
+from mnist_exp.results.hint import did_you_mean
 from mnist_exp.results.record import RESULT_FILE
 from mnist_exp.results.text import counted
 
@@ -203,11 +203,6 @@ def check_level(factor: str, level: Any, study: Study) -> str:
             f"no run has {factor}={text}{did_you_mean(text, known)} ({factor} is one of: {', '.join(known)})"
         )
     return text
-
-
-def did_you_mean(word: str, options: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, options, n=1, cutoff=0.5)
-    return f": did you mean {close[0]!r}?" if close else ""
 
 
 def ordered(frame: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
