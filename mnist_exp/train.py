@@ -20,6 +20,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from pytorch_lightning import seed_everything
 
     from mnist_exp.results.callbacks import History, Milestones, Predictions, SeedEveryEpoch
+    from mnist_exp.results.lean import NoProfiler, ask_cuda_itself
     from mnist_exp.results.quiet import quiet
     from mnist_exp.results.record import Stopwatch
     from mnist_exp.results.run import describe
@@ -27,6 +28,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
 
     # Seed before anything is made: the jobs of a sweep share one process.
     quiet()
+    ask_cuda_itself()
     seed_everything(cfg.seed, verbose=False)
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
     run_dir = Path(cfg.run_dir)
@@ -42,7 +44,10 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     configured = instantiate(cfg.callbacks)
     callbacks += [callback for callback in configured.values() if callback]
     logger = instantiate(cfg.logger) or False
-    trainer = instantiate(cfg.trainer, callbacks=callbacks, logger=logger, default_root_dir=str(run_dir))
+    profiler = cfg.trainer.profiler or NoProfiler()
+    trainer = instantiate(
+        cfg.trainer, callbacks=callbacks, logger=logger, profiler=profiler, default_root_dir=str(run_dir)
+    )
 
     # Pixels first, each step timed by itself.
     seconds = Stopwatch()

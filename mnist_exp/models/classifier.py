@@ -89,6 +89,14 @@ class DigitClassifier(LightningModule):
         self.shift = -mean / std
         self.train_metrics, self.val_metrics, self.test_metrics = EpochMetrics(), EpochMetrics(), EpochMetrics()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes here, some forty times a batch, which hook it is in; nn.Module would look each time whether
+        # that is a weight, and take a tenth of a small network's step for it.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def forward(self, images: Tensor) -> Tensor:
         x = images.unsqueeze(1).to(self.dtype)  # (B, 1, 28, 28)
         return self.net(x * self.scale + self.shift)

@@ -5,6 +5,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ class RunCheckpoint(ModelCheckpoint):
     def __init__(self, dirpath: str, *, filename: str, monitor: str | None = None, mode: str = "max") -> None:
         super().__init__(dirpath=dirpath, filename=filename, monitor=monitor, mode=mode, enable_version_counter=False)
 
-    @property
+    @cached_property  # Lightning asks for it six times a batch
     def state_key(self) -> str:
         """Best and last are kept apart in a checkpoint, also where both take the latest epoch."""
         return self._generate_state_key(filename=self.filename)
