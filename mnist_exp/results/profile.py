@@ -1,0 +1,45 @@
+"""Where the time of a batch goes.
+
+python -m mnist_exp.train debug=profile
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.profiler import profile
+
+logger = logging.getLogger(__name__)
+
+
+class Profile(Callback):
+    """Looks at a few batches of training and leaves two files in `dirpath`, by torch.profiler.
+
+    profile.txt: a table of the operations, those that took longest first.
+    trace.json: what ran when, to be opened in https://ui.perfetto.dev or chrome://tracing.
+
+    skip: batches of the first epoch that pass by first, since the very first ones are slow.
+    batches: how many are looked at.
+    """
+
+    def __init__(self, dirpath: str, *, skip: int = 10, batches: int = 20) -> None:
+        self.dirpath = Path(dirpath)
+        self.first, self.last = skip, skip + batches - 1
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        if trainer.current_epoch == 0 and batch_idx == self.first:
+            self.profile = profile()
+            self.profile.start()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:  # noqa: ARG002
+        batch_idx = args[-1]
+        if trainer.current_epoch == 0 and batch_idx == self.last:
+            self.profile.stop()
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+            table = self.profile.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=25)
+            self.dirpath.mkdir(parents=True, exist_ok=True)
+            (self.dirpath / "profile.txt").write_text(table, encoding="utf-8")
+            self.profile.export_chrome_trace(str(self.dirpath / "trace.json"))
+            logger.info("where the time went: profile.txt; trace.json for https://ui.perfetto.dev")
