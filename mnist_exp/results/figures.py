@@ -202,7 +202,7 @@ def bars(accuracies: pd.DataFrame, look: Look) -> Figure:
             at = np.arange(len(suites)) + (index - (len(look.groups) - 1) / 2) * width
             drawn = axes.bar(at, acc, 0.9 * width, color=look.style(group)["color"], label=group)
             axes.bar_label(drawn, [f"{100 * each:.1f}" for each in acc], rotation=90, padding=3, fontsize=8)
-        axes.set_xticks(range(len(suites)), suites)
+        axes.set_xticks(range(len(suites)), [suite.replace("_", "\n") for suite in suites])
         axes.grid(axis="x", visible=False)
         axes.set(title="Accuracy by suite, %", ylim=(0, 1.12), yticks=np.linspace(0, 1, 6))
         axes.yaxis.set_major_formatter(percent(axes))
