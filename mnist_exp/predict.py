@@ -151,15 +151,16 @@ def draw(image: "np.ndarray", *, colour: bool) -> "Text":
 
 
 def listing(predictions: list[Prediction]) -> "Table":
-    """The first predictions."""
+    """The first predictions. A file is called by its folder and name, which leaves a terminal's line whole."""
     from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Column, Table
 
     table = Table(Column("image", overflow="fold"), "label", "probability", "runner-up", "probability", box=SIMPLE_HEAD)
     for each in predictions[:LISTED]:
+        name = "/".join(Path(each.file).parts[-2:])
         probabilities = f"{each.probability:.4f}", f"{each.runner_up_probability:.4f}"
-        table.add_row(escape(each.file), str(each.label), probabilities[0], str(each.runner_up), probabilities[1])
+        table.add_row(escape(name), str(each.label), probabilities[0], str(each.runner_up), probabilities[1])
     return table
 
 

@@ -26,11 +26,18 @@ batch_size() {
 }
 
 real_world() {
+    local runs=()
     for experiment in solution1 solution2 robust; do
         $python -m mnist_exp.train experiment=$experiment
-        checkpoint=$(ls -t outputs/runs/$experiment/*/checkpoints/best.ckpt | head -n 1)
+        runs+=("$(ls -td outputs/runs/$experiment/*/ | head -n 1)")
+        checkpoint=${runs[-1]}checkpoints/best.ckpt
         $python -m mnist_exp.evaluate "ckpt_path='$checkpoint'" suite=all
+        for severity in 0 1 2 3 4 5; do
+            $python -m mnist_exp.evaluate "ckpt_path='$checkpoint'" suite=corruptions \
+                suite.name=corruptions-$severity suite.severity=$severity suite.every=5
+        done
     done
+    $python -m scripts.figures "${runs[@]}"
 }
 
 for study in "${@:-puzzle batch_size real_world}"; do

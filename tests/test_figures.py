@@ -11,7 +11,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from mnist_exp.results.figures import PALETTE, REST, Look, accuracy_against_time, gallery, learning_curves, png, shares
+from mnist_exp.results.figures import (
+    PALETTE,
+    REST,
+    Look,
+    accuracy_against_time,
+    bars,
+    gallery,
+    learning_curves,
+    png,
+    severities,
+    shares,
+)
 from mnist_exp.results.statistics import Summary
 
 GROUPS = [f"model=net{index}" for index in range(8)]
@@ -33,6 +44,22 @@ def runs(groups=GROUPS, seconds=(1.0, 2.0)):
     return pd.DataFrame(rows, columns=["group", "fit_seconds", "test/acc"])
 
 
+def by_severity(groups=GROUPS[:2], families=("hand", "pen", "camera")):
+    rows = [
+        (group, family, corruption, severity, 1 - severity / 10 - index / 100)
+        for index, group in enumerate(groups)
+        for family in families
+        for corruption in (f"{family}_1", f"{family}_2")
+        for severity in range(6)
+    ]
+    return pd.DataFrame(rows, columns=["group", "family", "corruption", "severity", "acc"])
+
+
+def by_suite(groups=GROUPS[:4]):
+    rows = [(group, suite, 0.9) for group in groups for suite in ("test", "pen", "hand")]
+    return pd.DataFrame(rows, columns=["group", "suite", "acc"])
+
+
 SHARE = Summary(0.02, 0.01, 3, -0.01, 0.05)
 IMAGE = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
 FIGURES = {
@@ -40,6 +67,8 @@ FIGURES = {
     "time": lambda: accuracy_against_time(runs(), Look.of(GROUPS)),
     "shares": lambda: shares({f"factor{index}": SHARE for index in range(6)}),
     "gallery": lambda: gallery({side: [(IMAGE, "5, not 6")] * 10 for side in ("only A is right", "only B is right")}),
+    "severities": lambda: severities(by_severity(), Look.of(GROUPS[:2])),
+    "bars": lambda: bars(by_suite(), Look.of(GROUPS[:4])),
 }
 
 
@@ -88,3 +117,27 @@ def test_a_share_of_one_seed_has_no_interval():
     axes = shares({"model": Summary(0.02, np.nan, 1, np.nan, np.nan)}).axes[0]
     assert axes.patches[0].get_width() == pytest.approx(2)
     assert len(axes.lines) == 1  # the zero line
+
+
+def test_a_family_of_corruptions_is_drawn_as_their_mean_before_each_of_them():
+    data = pd.DataFrame(
+        [
+            ("a", "pen", name, severity, acc - severity / 10)
+            for name, acc in {"x": 1.0, "y": 0.8}.items()
+            for severity in (0, 1)
+        ],
+        columns=["group", "family", "corruption", "severity", "acc"],
+    )
+    lines = severities(data, Look.of(["a"])).axes[0].lines
+    assert [list(line.get_ydata()) for line in lines] == [
+        [1.0, 0.9],
+        [0.8, pytest.approx(0.7)],
+        pytest.approx([0.9, 0.8]),
+    ]
+
+
+def test_bars_stand_at_their_suites_also_where_rows_come_in_another_order():
+    data = by_suite(["a", "b"]).assign(acc=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]).iloc[[0, 1, 2, 5, 4, 3]]
+    axes = bars(data, Look.of(["a", "b"])).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["test", "pen", "hand"]
+    assert [[bar.get_height() for bar in group] for group in axes.containers] == [[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]

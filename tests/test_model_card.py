@@ -92,8 +92,15 @@ def test_only_the_files_written_have_an_example():
 
 @pytest.mark.parametrize(("sha256", "kept"), [("beef", ["npz-mine"]), ("dead", [])])
 def test_evaluations_of_another_checkpoint_are_left_out(tmp_path: Path, sha256: str, kept: list[str]):
-    (tmp_path / "evaluation-npz-mine.json").write_text(json.dumps({"checkpoint": {"sha256": "beef"}}))
+    (tmp_path / "evaluation-npz-mine.json").write_text(json.dumps({"checkpoint": {"sha256": "beef"}, "suite": {}}))
     assert list(read_evaluations(tmp_path, sha256)) == kept
+
+
+def test_the_points_of_a_curve_are_left_out(tmp_path: Path):
+    for severity, every in ((3, 1), (5, 5)):
+        found = {"checkpoint": {"sha256": "beef"}, "suite": {"severity": severity, "every": every}}
+        (tmp_path / f"evaluation-corruptions-{severity}.json").write_text(json.dumps(found))
+    assert list(read_evaluations(tmp_path, "beef")) == ["corruptions-3"]
 
 
 def test_a_part_of_the_configuration_reads_as_a_call():

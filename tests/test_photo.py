@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -236,12 +238,27 @@ def test_several_digits_are_refused(tmp_path: Path, gap: int):
         load_photo(save(page, tmp_path / "page.png"))
 
 
-def test_a_huge_picture_is_refused_from_its_header(tmp_path: Path):
-    header = struct.pack(">IIBBBBB", 10_000, 8_000, 8, 0, 0, 0, 0)
+@pytest.fixture
+def bomb(tmp_path: Path) -> Path:
+    """A file whose header promises 100 megapixels."""
+    header = struct.pack(">IIBBBBB", 10_000, 10_000, 8, 0, 0, 0, 0)
     chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
-    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + b"\0\0\0\0")
-    with pytest.raises(PhotoError, match=r"bomb\.png: 10000x8000 is above 50 megapixels; reduce"):
-        load_photo(tmp_path / "bomb.png")
+    path = tmp_path / "bomb.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + b"\0\0\0\0")
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_huge_picture_is_refused_from_its_header(bomb: Path):
+    with pytest.raises(PhotoError, match=r"bomb\.png: 10000x10000 is above 50 megapixels; reduce"):
+        load_photo(bomb)
+
+
+def test_pillow_does_not_warn_of_what_is_refused_anyway(bomb: Path):
+    code = f"from mnist_exp.data.photo import load_photo; load_photo({str(bomb)!r})"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr
+    assert "PhotoError" in said
+    assert "Warning" not in said
 
 
 def test_a_tiny_picture_is_refused(tmp_path: Path):

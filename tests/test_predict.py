@@ -100,6 +100,15 @@ def test_what_the_network_saw_is_drawn_for_a_few(
     assert ("█" in capsys.readouterr().out) is shown
 
 
+def test_a_long_path_does_not_break_the_lines_of_the_table(
+    checkpoint: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+):
+    (deep := pictures / "a_long_name" / "3").mkdir(parents=True)
+    (pictures / "2.png").rename(deep / "ballpen_0001.png")
+    predict(config(checkpoint, str(deep), "show=false"))
+    assert " 3/ballpen_0001.png " in capsys.readouterr().out
+
+
 def test_a_drawing_has_two_pixels_a_character_in_blocks_or_greys():
     image = np.zeros((28, 28), np.uint8)
     image[0, 0] = image[1, 1] = image[2:4, 2] = 200

@@ -48,6 +48,14 @@ def test_severity_and_seed_of_corruptions_come_from_the_configuration(small_mnis
     assert one == same != other
 
 
+def test_every_fifth_image_can_stand_for_all(small_mnist: SmallMNIST):
+    _, digits = next(suite("corruptions", "suite.every=5", "suite.severity=0").subsets())
+    assert torch.equal(digits.images, small_mnist[1].images[::5])
+    assert torch.equal(digits.labels, small_mnist[1].labels[::5])
+    with pytest.raises(ValueError, match=r"suite\.every"):
+        next(suite("corruptions", "suite.every=0").subsets())
+
+
 @pytest.mark.usefixtures("small_mnist")
 def test_all_is_the_three_that_need_no_files(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(suites, "read_usps", lambda _: None)

@@ -17,6 +17,7 @@ Out of reach: a digit amid other writing, a digit under a twentieth of the side,
 """
 
 import struct
+import warnings
 from os import PathLike
 from typing import BinaryIO, NamedTuple
 
@@ -40,6 +41,8 @@ FILL = 0.9
 GAP = 0.25  # of the digit's longer side: pieces farther apart are not one broken stroke
 OVERSAMPLED = 8  # strokes are redrawn in a box of 160 pixels, then averaged down to 20: hence MNIST's grey edges
 EIGHT = np.ones((3, 3), bool)  # diagonal neighbours touch
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is the lower limit
 
 
 class PhotoError(ValueError):

@@ -1,4 +1,4 @@
-"""The figures of a comparison: data in, a matplotlib `Figure` out, a small PNG at the end. No pyplot, no display."""
+"""The figures of comparisons and docs: data in, a matplotlib `Figure` out, a small PNG at the end. No pyplot."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -165,7 +165,48 @@ def gallery(rows: Mapping[str, Sequence[tuple[NDArray[np.uint8], str]]]) -> Figu
                 axes.axis("off")
             for axes, (image, caption) in zip(panels, images, strict=False):
                 axes.imshow(255 - image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-                axes.set_title(caption, y=-0.06, va="top", loc="center", fontsize=9, fontweight="normal")
+                axes.set_title(caption, y=-0.06, pad=0, va="top", loc="center", fontsize=9, fontweight="normal")
+    return figure
+
+
+def severities(accuracies: pd.DataFrame, look: Look) -> Figure:
+    """Accuracy against severity, a panel per family: the family's mean, and thin behind it each of its corruptions.
+
+    accuracies: a row per group, corruption and severity, with `group`, `family`, `corruption`, `severity` and `acc`.
+    """
+    families = list(dict.fromkeys(accuracies["family"]))
+    with drawing(height=1.2 + 2.6 * ceil(len(families) / 2)) as figure:
+        panels = figure.subplots(ceil(len(families) / 2), 2, sharex=True, sharey=True, squeeze=False).flat
+        for axes, family in zip(panels, families, strict=False):
+            for group in reversed(look.groups):
+                here = accuracies[(accuracies["family"] == family) & (accuracies["group"] == group)]
+                lines, style = here.pivot(index="severity", columns="corruption", values="acc"), look.style(group)
+                axes.plot(lines, color=style["color"], linewidth=0.8, alpha=0.35)
+                axes.plot(lines.mean(axis=1), markersize=5, **style)
+            axes.set(title=family)
+            axes.yaxis.set_major_formatter(percent(axes))
+        for axes in figure.axes[-2:]:
+            axes.set(xlabel="severity")
+        look.legend(figure)
+    return figure
+
+
+def bars(accuracies: pd.DataFrame, look: Look) -> Figure:
+    """A cluster of bars per suite, a bar per group: `group`, `suite` and `acc` in each row, the suites in its order."""
+    suites = list(dict.fromkeys(accuracies["suite"]))
+    with drawing(height=4.2) as figure:
+        axes = figure.subplots()
+        width = 0.84 / len(look.groups)
+        for index, group in enumerate(look.groups):
+            acc = accuracies[accuracies["group"] == group].set_index("suite")["acc"].reindex(suites)
+            at = np.arange(len(suites)) + (index - (len(look.groups) - 1) / 2) * width
+            drawn = axes.bar(at, acc, 0.9 * width, color=look.style(group)["color"], label=group)
+            axes.bar_label(drawn, [f"{100 * each:.1f}" for each in acc], rotation=90, padding=3, fontsize=8)
+        axes.set_xticks(range(len(suites)), [suite.replace("_", "\n") for suite in suites])
+        axes.grid(axis="x", visible=False)
+        axes.set(title="Accuracy by suite, %", ylim=(0, 1.12), yticks=np.linspace(0, 1, 6))
+        axes.yaxis.set_major_formatter(percent(axes))
+        figure.legend(loc="outside lower left", ncols=len(look.groups))
     return figure
 
 

@@ -68,11 +68,15 @@ def table(rows: Sequence[Row]) -> "Table":
 
 
 def read_evaluations(run_dir: Path, sha256: str) -> dict[str, dict[str, Any]]:
-    """What `evaluate` left in the run folder, by suite; without what another checkpoint answered."""
+    """What `evaluate` left in the run folder, by suite.
+
+    Without what another checkpoint answered, and what was asked of a part of the images (suite.every): such are the
+    points of a curve over severities, and the hardest of them would stand for the whole.
+    """
     found = {}
     for path in sorted(run_dir.glob("evaluation-*.json")):
         evaluation = json.loads(path.read_text(encoding="utf-8"))
-        if evaluation["checkpoint"]["sha256"] == sha256:
+        if evaluation["checkpoint"]["sha256"] == sha256 and evaluation["suite"].get("every", 1) == 1:
             found[path.stem.removeprefix("evaluation-")] = evaluation
     return found
 
