@@ -31,7 +31,17 @@ def sweep_name(study: str | None, overrides: list[str]) -> str:
     return study or "+".join(key.replace("/", ".") for key in keys) or "default"
 
 
+def fast_precision() -> str:
+    """bf16-mixed where the GPU, or else the processor, computes in bfloat16 by itself; 32-true elsewhere."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
+
+
 OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
+OmegaConf.register_new_resolver("fast_precision", fast_precision, replace=True)
 
 
 class OverrideError(ValueError):
@@ -215,6 +225,10 @@ def above_zero() -> tuple[str, Callable[[Any], bool]]:
     return "a number above 0", lambda value: isinstance(value, (int, float)) and value > 0
 
 
+def share() -> tuple[str, Callable[[Any], bool]]:
+    return "a number from 0 to below 1", lambda value: isinstance(value, (int, float)) and 0 <= value < 1
+
+
 def auto_or_bool() -> tuple[str, Callable[[Any], bool]]:
     return "auto, true or false", lambda value: value == "auto" or isinstance(value, bool)
 
@@ -225,6 +239,7 @@ RANGES = {
     "data.eval_batch_size": at_least(1),
     "data.val_size": at_least(0),
     "data.placement": one_of("auto", "device", "host"),
+    "model.label_smoothing": share(),
     "optimizer.lr": above_zero(),
     "photo": auto_or_bool(),
     "show": auto_or_bool(),

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mnist_exp.models.classifier import MNIST_MEAN, MNIST_STD, DigitClassifier, EpochMetrics, NonFiniteLossError
-from mnist_exp.models.nets import CNN, MLP
+from mnist_exp.models.nets import CNN, MLP, FastNet
 from mnist_exp.results.quiet import quiet
 
 
@@ -19,7 +19,7 @@ class Pixels(nn.Module):
         return x.flatten(1)[:, :10]
 
 
-@pytest.mark.parametrize(("net", "parameters"), [(CNN(), 80_202), (MLP(), 669_706)])
+@pytest.mark.parametrize(("net", "parameters"), [(CNN(), 80_202), (MLP(), 669_706), (FastNet(), 79_626)])
 def test_uint8_in_logits_out(net: nn.Module, parameters: int):
     model = DigitClassifier(name="net", net=net)
     assert model(torch.randint(0, 256, (5, 28, 28), dtype=torch.uint8)).shape == (5, 10)
@@ -71,3 +71,14 @@ def test_an_untrained_network_guesses():
     images, labels = torch.randint(0, 256, (64, 28, 28), dtype=torch.uint8), torch.randint(0, 10, (64,))
     loss = nn.functional.cross_entropy(model(images), labels)
     assert loss.item() == pytest.approx(math.log(10), rel=0.1)
+
+
+def test_labels_are_smoothed_in_training_and_nowhere_else():
+    model = DigitClassifier(name="pixels", net=Pixels(), standardize=False, label_smoothing=0.2)
+    images, labels = torch.zeros(1, 28, 28, dtype=torch.uint8), torch.tensor([3])
+    images[0, 0, 3] = 255  # a logit of 1 for the true digit, 0 for the nine others
+    rest = math.log(math.e + 9)
+    trained, _ = model.train().shared_step((images, labels), EpochMetrics())
+    tested, _ = model.eval().shared_step((images, labels), EpochMetrics())
+    assert tested.item() == pytest.approx(rest - 1)
+    assert trained.item() == pytest.approx(rest - 0.82)  # 0.8 and a tenth of 0.2 on the true digit

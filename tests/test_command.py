@@ -48,6 +48,7 @@ def test_a_mistake_is_told_with_what_was_meant(overrides: str, fragments: list[s
         "name=3",
         "+trainer.new=1",
         "experiment=solution1 seed=range(0,3)",
+        "experiment=fast trainer.precision=32-true",
         "sweep=puzzle",
         "ckpt_path=a/b.ckpt",
         "hydra/launcher=joblib hydra.launcher.n_jobs=2",

@@ -96,3 +96,8 @@ def test_a_checkpoint_alone_rebuilds_the_model(composed: Compose, tmp_path: Path
     assert isinstance(model, ScratchClassifier)
     assert config["model"]["optimizer"]["lr"] == 0.1
     assert all(torch.equal(*pair) for pair in zip(model.parameters(), last, strict=True))
+
+
+def test_label_smoothing_which_its_gradient_knows_nothing_of_is_refused():
+    with pytest.raises(ValueError, match="label_smoothing at 0"):
+        ScratchClassifier(name="scratch", net=ScratchMLP(hidden=8), label_smoothing=0.1)

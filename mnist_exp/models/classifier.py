@@ -63,6 +63,8 @@ class DigitClassifier(LightningModule):
     scheduler: (optimizer, total_steps=int) -> scheduler, stepped after every batch. None keeps the learning rate.
     standardize: pixels to mean 0, standard deviation 1 over MNIST's training set; otherwise to 0..1.
     augment: images uint8 (B, 28, 28) -> the same, for batches of training only. None leaves them as they are.
+    label_smoothing: share of the probability, 0 to below 1, that training wants spread evenly over all ten digits
+        (Szegedy et al. 2016).
 
     Logs train/, val/ and test/ loss and acc once an epoch, with the epoch (counted from 1) as TensorBoard's x axis.
     Raises NonFiniteLossError.
@@ -77,6 +79,7 @@ class DigitClassifier(LightningModule):
         scheduler: Callable[..., LRScheduler] | None = None,
         standardize: bool = True,
         augment: Callable[[Tensor], Tensor] | None = None,
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
         self.name = name
@@ -84,6 +87,7 @@ class DigitClassifier(LightningModule):
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.augment = augment
+        self.label_smoothing = label_smoothing
         mean, std = (MNIST_MEAN, MNIST_STD) if standardize else (0.0, 1.0)
         self.scale = 1 / (255 * std)  # plain numbers, not buffers: one fused multiply-add a batch
         self.shift = -mean / std
@@ -110,8 +114,9 @@ class DigitClassifier(LightningModule):
     def shared_step(self, batch: tuple[Tensor, Tensor], metrics: EpochMetrics) -> tuple[Tensor, Tensor]:
         images, labels = batch
         logits = self(images)
+        smoothing = self.label_smoothing if self.training else 0.0
         # Not reduction="mean": a process whose share of the last batch is empty adds 0, not nan.
-        loss = F.cross_entropy(logits, labels, reduction="sum") / max(len(labels), 1)
+        loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing) / max(len(labels), 1)
         metrics.update(loss, logits, labels)
         return loss, logits
 

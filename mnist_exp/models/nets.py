@@ -65,5 +65,36 @@ class ConvNet(nn.Sequential):
         )
 
 
+class FastNet(nn.Sequential):
+    """As few multiplications as reach 99% in half an epoch: docs/speed.md tells what each part is worth.
+
+    MNIST's digits leave two pixels on every side free, which are cut off, and four neighbouring pixels become four
+    channels, so that the first convolution, 6x6 in steps of 2, works on a quarter of the places. Pooling comes before
+    all else that it makes cheaper. 79,626 parameters.
+
+    (B, 1, 28, 28) -> crop (B, 1, 24, 24) -> unshuffle (B, 4, 12, 12) -> conv 3x3 (B, 32, 12, 12) -> pool (B, 32, 6, 6)
+    -> conv 3x3 (B, 96, 4, 4) -> pool (B, 96, 2, 2) -> flatten (B, 384) -> 128 -> (B, 10)
+    """
+
+    def __init__(self, *, channels: tuple[int, int] = (32, 96), hidden: int = 128) -> None:
+        first, second = channels
+        super().__init__(
+            nn.ZeroPad2d(-2),
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(4, first, 3, padding=1, bias=False),
+            nn.MaxPool2d(2),
+            nn.BatchNorm2d(first),
+            nn.ReLU(),
+            nn.Conv2d(first, second, 3, bias=False),
+            nn.MaxPool2d(2),
+            nn.BatchNorm2d(second),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(second * 2 * 2, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, 10),
+        )
+
+
 def normalised(conv: nn.Conv2d) -> tuple[nn.Module, ...]:
     return conv, nn.BatchNorm2d(conv.out_channels), nn.ReLU()

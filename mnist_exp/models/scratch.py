@@ -118,6 +118,8 @@ class ScratchClassifier(DigitClassifier):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        if self.label_smoothing:
+            raise ValueError("model=scratch knows no label smoothing: leave model.label_smoothing at 0")
         self.automatic_optimization = False  # the trainer leaves backward and step to training_step
 
     def shared_step(self, batch: tuple[Tensor, Tensor], metrics: EpochMetrics) -> tuple[Tensor, Tensor]:
