@@ -44,26 +44,25 @@ class CNN(nn.Sequential):
 
 
 class ConvNet(nn.Sequential):
-    """Three convolutions with batch normalisation, the first in steps of 2, 242,282 parameters.
+    """Four convolutions with batch normalisation, the first in steps of 2, 685,162 parameters.
 
     (B, 1, 28, 28) -> conv 5x5 (B, 32, 14, 14) -> conv 3x3 (B, 64, 14, 14) -> pool (B, 64, 7, 7)
-    -> conv 3x3 (B, 128, 7, 7) -> pool (B, 128, 3, 3) -> flatten (B, 1152) -> 128 -> (B, 10)
+    -> conv 3x3 (B, 128, 7, 7) -> pool (B, 128, 3, 3) -> conv 3x3 (B, 256, 3, 3) -> flatten (B, 2304) -> 128 -> (B, 10)
     """
 
-    def __init__(self, *, channels: tuple[int, int, int] = (32, 64, 128), hidden: int = 128) -> None:
-        first, second, third = channels
+    def __init__(self, *, channels: tuple[int, int, int, int] = (32, 64, 128, 256), hidden: int = 128) -> None:
+        first, second, third, fourth = channels
         super().__init__(
             *normalised(nn.Conv2d(1, first, 5, stride=2, padding=2, bias=False)),
-            *normalised(nn.Conv2d(first, second, 3, padding=1, bias=False)),
-            nn.MaxPool2d(2),
-            *normalised(nn.Conv2d(second, third, 3, padding=1, bias=False)),
-            nn.MaxPool2d(2),
+            *normalised(nn.Conv2d(first, second, 3, padding=1, bias=False), nn.MaxPool2d(2)),
+            *normalised(nn.Conv2d(second, third, 3, padding=1, bias=False), nn.MaxPool2d(2)),
+            *normalised(nn.Conv2d(third, fourth, 3, padding=1, bias=False)),
             nn.Flatten(),
-            nn.Linear(third * 3 * 3, hidden),
+            nn.Linear(fourth * 3 * 3, hidden),
             nn.ReLU(),
             nn.Linear(hidden, 10),
         )
 
 
-def normalised(conv: nn.Conv2d) -> tuple[nn.Module, ...]:
-    return conv, nn.BatchNorm2d(conv.out_channels), nn.ReLU()
+def normalised(conv: nn.Conv2d, *pool: nn.Module) -> tuple[nn.Module, ...]:
+    return conv, *pool, nn.BatchNorm2d(conv.out_channels), nn.ReLU()  # pooled first: a quarter of the work for the rest
