@@ -3,7 +3,7 @@
 # on where it was stopped.
 #
 #   bash scripts/reproduce.sh            all of it
-#   bash scripts/reproduce.sh puzzle     one study: puzzle | batch_size | real_world
+#   bash scripts/reproduce.sh puzzle     one study: puzzle | batch_size | real_world | augment
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
@@ -40,6 +40,15 @@ real_world() {
     $python -m scripts.figures "${runs[@]}"
 }
 
-for study in "${@:-puzzle batch_size real_world}"; do
+augment() {
+    # The whole recipe three times, so that chance is known; once without each part.
+    $python -m mnist_exp.train sweep=augment
+    $python -m mnist_exp.train sweep=augment augment.without=null seed=1,2
+    for checkpoint in outputs/sweeps/augment/*/checkpoints/best.ckpt; do
+        $python -m mnist_exp.evaluate "ckpt_path='$checkpoint'" suite=all
+    done
+}
+
+for study in "${@:-puzzle batch_size real_world augment}"; do
     for each in $study; do "$each"; done
 done

@@ -70,6 +70,18 @@ def test_strength_0_changes_nothing(images: Tensor) -> None:
     assert torch.equal(Handwriting(strength=0)(images), images)
 
 
+@pytest.mark.parametrize("part", ["geometry", "elastic", "stretch", "squeeze", "pen", "ink", "camera", "paper"])
+def test_a_part_can_be_left_out(part: str, images: Tensor) -> None:
+    left_out, put_to_0 = (torch.manual_seed(0) and Handwriting(**how)(images) for how in ({"without": part}, {part: 0}))
+    assert torch.equal(left_out, put_to_0)
+    assert not torch.equal(left_out, torch.manual_seed(0) and Handwriting()(images))
+
+
+def test_a_part_that_there_is_not_cannot_be_left_out() -> None:
+    with pytest.raises(ValueError, match=r"augment\.without is one of geometry, .* paper, or null, not .pens."):
+        Handwriting(without="pens")
+
+
 def test_the_digit_is_still_there(images: Tensor) -> None:
     """Lines, blots and grey paper add ink, a light hand takes some away; few images may lose or gain a lot."""
     ink = Handwriting()(images).float().mean((1, 2)) / images.float().mean((1, 2))

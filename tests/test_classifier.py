@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mnist_exp.models.classifier import MNIST_MEAN, MNIST_STD, DigitClassifier, EpochMetrics, NonFiniteLossError
-from mnist_exp.models.nets import CNN, MLP, FastNet
+from mnist_exp.models.nets import CNN, MLP, ConvNet, FastNet
 from mnist_exp.results.quiet import quiet
 
 
@@ -19,7 +19,9 @@ class Pixels(nn.Module):
         return x.flatten(1)[:, :10]
 
 
-@pytest.mark.parametrize(("net", "parameters"), [(CNN(), 80_202), (MLP(), 669_706), (FastNet(), 79_626)])
+@pytest.mark.parametrize(
+    ("net", "parameters"), [(CNN(), 80_202), (MLP(), 669_706), (ConvNet(), 685_162), (FastNet(), 79_626)]
+)
 def test_uint8_in_logits_out(net: nn.Module, parameters: int):
     model = DigitClassifier(name="net", net=net)
     assert model(torch.randint(0, 256, (5, 28, 28), dtype=torch.uint8)).shape == (5, 10)

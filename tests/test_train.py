@@ -62,6 +62,13 @@ def test_what_is_tested_is_the_best_checkpoint_not_the_last(
     assert not same(weights(tmp_path / "run", "best"), weights(tmp_path / "run", "last"))
 
 
+def test_the_figures_are_those_of_the_last_epoch_where_that_is_tested(composed: Compose):
+    recipe = ["model=mlp", "optimizer=sgd", "optimizer.lr=1.2", "seed=1"]  # its first epochs are the best
+    result = run(composed(*recipe, "trainer.max_epochs=4", "callbacks.best.monitor=null"))
+    assert result["epoch"] == 4
+    assert result["metrics"]["val/acc"] == result["history"][-1]["val/acc"] < result["history"][0]["val/acc"]
+
+
 def test_images_and_csv_of_the_same_digits_give_equal_weights_bit_for_bit(composed: Compose, tmp_path: Path):
     image, csv = (run(composed(f"data={data}", folder=data)) for data in ("image", "csv"))
     assert image["data"]["fingerprint"] == csv["data"]["fingerprint"]

@@ -33,6 +33,9 @@ class Handwriting:
     ink: share that is faint, grainy, broken or hollow.
     camera: share that is blurred, of low resolution, noisy or badly lit.
     paper: share with lines, blots or covered parts.
+    without: one of these parts to leave out, to learn what it is worth.
+
+    Raises ValueError where there is no such part.
     """
 
     def __init__(
@@ -47,16 +50,22 @@ class Handwriting:
         ink: float = 0.3,
         camera: float = 0.4,
         paper: float = 0.2,
+        without: str | None = None,
     ) -> None:
-        self.geometry = strength * geometry
-        self.elastic = strength * elastic
-        self.stretch = strength * stretch
-        self.squeeze = strength * squeeze
-        self.pens: tuple[float, dict[Effect, float]] = (strength * pen, {fine: 0.6, felt: 0.2, nib: 0.2})
+        parts = {
+            "geometry": geometry, "elastic": elastic, "stretch": stretch, "squeeze": squeeze,
+            "pen": pen, "ink": ink, "camera": camera, "paper": paper,
+        }  # fmt: skip
+        if without not in (None, *parts):
+            raise ValueError(f"augment.without is one of {', '.join(parts)}, or null, not {without!r}")
+        parts = {part: strength * value * (part != without) for part, value in parts.items()}
+        self.geometry, self.elastic = parts["geometry"], parts["elastic"]
+        self.stretch, self.squeeze = parts["stretch"], parts["squeeze"]
+        self.pens: tuple[float, dict[Effect, float]] = (parts["pen"], {fine: 0.6, felt: 0.2, nib: 0.2})
         self.effects: list[tuple[float, dict[Effect, float]]] = [  # (share, {effect: its part of that share})
-            (strength * ink, {faint: 0.5, grain: 0.2, broken: 0.2, hollow: 0.1}),
-            (strength * camera, {soften: 0.25, coarsen: 0.3, noise: 0.25, light: 0.2}),
-            (strength * paper, {rule: 0.6, cover: 0.4}),
+            (parts["ink"], {faint: 0.5, grain: 0.2, broken: 0.2, hollow: 0.1}),
+            (parts["camera"], {soften: 0.25, coarsen: 0.3, noise: 0.25, light: 0.2}),
+            (parts["paper"], {rule: 0.6, cover: 0.4}),
         ]
 
     @torch.no_grad()
@@ -76,8 +85,8 @@ class Handwriting:
         wide, high = ((between(x, -0.25, 0.2) * g).exp() for _ in range(2))
         draw = torch.rand(len(x), device=x.device)
         chosen = (draw < self.stretch).nonzero()[:, 0]
-        wide[chosen] *= fill(x[chosen], 1) ** between(chosen, 0, 1)
-        high[chosen] *= fill(x[chosen], 2) ** between(chosen, 0, 1)
+        for scale, dim in ((wide, 1), (high, 2)):
+            scale[chosen] *= fill(x[chosen], dim) ** between(chosen, 0, 1.5).clamp(max=1)  # a third of them wholly
         wide *= torch.where(draw > 1 - self.squeeze, between(x, 0.5, 1), 1)
         return affine(
             x,
@@ -206,10 +215,10 @@ def soften(x: Tensor) -> Tensor:
 
 def coarsen(x: Tensor) -> Tensor:
     """Low resolution (one for the batch): grey or black and white, enlarged smoothly or as blocks."""
-    pixels = int(torch.randint(9, 20, (1,)))
+    pixels = int(torch.randint(9, 25, (1,)))
     small = F.interpolate(x[:, None], size=pixels, mode="bilinear", antialias=True)
     bitmap = (small > between(x, 0.2, 0.5, 1, 1, 1) * small.amax((1, 2, 3), keepdim=True)).float()
-    small = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.4, bitmap, small)
+    small = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, bitmap, small)
     blocks = F.interpolate(small, size=SIZE, mode="nearest-exact")
     smooth = F.interpolate(small, size=SIZE, mode="bilinear")
     return torch.lerp(smooth, blocks, torch.randint(0, 2, (len(x), 1, 1, 1), device=x.device).float())[:, 0]

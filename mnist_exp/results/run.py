@@ -60,12 +60,13 @@ def identity(cfg: DictConfig) -> dict[str, Any]:
 
 def describe(trainer: "Trainer", history: "History", milestones: "Milestones", seconds: Stopwatch) -> dict[str, Any]:
     """The figures of a run that went well, as result.json shows them."""
-    from mnist_exp.results.callbacks import logged
+    from mnist_exp.results.callbacks import RunCheckpoint, logged
 
     datamodule, model = trainer.datamodule, trainer.lightning_module  # type: ignore[attr-defined]
     rows = history.epochs
-    # The epoch that was tested: the first with the best val/acc, as RunCheckpoint chose; the last without validation.
-    best = max(rows, key=lambda row: row["val/acc"]) if rows and "val/acc" in rows[0] else (rows or [{}])[-1]
+    # The epoch that was tested: the first with the best val/acc, or the last where nothing chose.
+    chose = any(isinstance(each, RunCheckpoint) and each.monitor for each in trainer.callbacks)  # type: ignore[attr-defined]
+    best = max(rows, key=lambda row: row["val/acc"]) if rows and chose else (rows or [{}])[-1]
     tested = {key: value for key, value in logged(trainer).items() if key.startswith("test/")}
     return {
         "data": {
