@@ -7,7 +7,7 @@ ARGS    ?= data=csv trainer.max_epochs=3
 # Importing Lightning takes three times as long without bytecode.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help train test test-slow lint format tensorboard clean
+.PHONY: help train test test-slow bench lint format tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -20,6 +20,11 @@ test: .venv/.installed ## the fast tests
 
 test-slow: .venv/.installed ## all tests, those that train on the whole of MNIST included
 	$(PYTHON) -m pytest -m "slow or not slow"
+
+bench: ARGS :=
+bench: .venv/.installed ## time and memory beside what others use; a part: make bench ARGS="bench.only=[loop,csv]"
+	-$(UV) pip install --quiet --python $(PYTHON) --group bench # what cannot be installed is left out
+	$(PYTHON) -m scripts.bench $(ARGS)
 
 lint: .venv/.installed ## ruff and mypy
 	.venv/bin/ruff check
