@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.command import OverrideError, check
+from mnist_exp.command import OverrideError, check, usage
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,12 @@ def test_a_mistake_ends_the_command_with_one_line_before_torch_is_imported(tmp_p
 )
 def test_a_sweep_has_one_folder_whatever_it_sweeps_over(overrides: str, folder: str):
     assert check("train", overrides.split(" ")).hydra.sweep.dir == f"outputs/sweeps/{folder}"
+
+
+def test_help_names_groups_and_keys_as_the_overrides_leave_them():
+    text = usage("train", check("train", ["model=mlp", "seed=7"]))
+    assert "  experiment: fast, robust, solution1, solution2\n" in text
+    assert "  seed: 7\n" in text
+    assert "mnist_exp.models.nets.MLP" in text
+    assert "base" not in text
+    assert "hydra/" not in text
