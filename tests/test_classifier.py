@@ -20,7 +20,7 @@ class Pixels(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("net", "parameters"), [(CNN(), 80_202), (MLP(), 669_706), (ConvNet(), 685_162), (FastNet(), 49_050)]
+    ("net", "parameters"), [(CNN(), 80_202), (MLP(), 669_706), (ConvNet(), 685_162), (FastNet(), 53_962)]
 )
 def test_uint8_in_logits_out(net: nn.Module, parameters: int):
     model = DigitClassifier(name="net", net=net)
