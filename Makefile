@@ -16,7 +16,7 @@ train: .venv/.installed ## train and test; other overrides: make train ARGS="dat
 	$(PYTHON) -m mnist_exp.train $(ARGS)
 
 test: .venv/.installed ## the fast tests
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2
 
 test-slow: .venv/.installed ## all tests, those that train on the whole of MNIST included
 	$(PYTHON) -m pytest -m "slow or not slow"
