@@ -179,7 +179,7 @@ def compose_checked(config_name: str, overrides: list[str]) -> DictConfig:
     for override in parsed:
         if override not in groups and not override.is_add():
             check_key(override, base)
-    cfg = compose(config_name, overrides)
+    cfg = base if len(groups) == len(parsed) else compose(config_name, overrides)
     for override in parsed:
         if override not in groups and override.type is OverrideType.CHANGE:
             check_type(override, base, cfg)
@@ -194,14 +194,10 @@ def compose(config_name: str, overrides: list[str]) -> DictConfig:
         raise OverrideError(" ".join(str(error).split())) from error
 
 
-def group_of(override: Override) -> Path:
-    return CONF / override.key_or_group
-
-
 def is_group(override: Override) -> bool:
     """Hydra's own groups are left to Hydra: their options come with its plugins."""
     own = not override.key_or_group.startswith("hydra")
-    return own and group_of(override).is_dir() and not isinstance(override.value(), dict)
+    return own and (CONF / override.key_or_group).is_dir() and not isinstance(override.value(), dict)
 
 
 def check_group(override: Override) -> None:
@@ -229,7 +225,7 @@ def check_type(override: Override, base: DictConfig, cfg: DictConfig) -> None:
     key = override.key_or_group
     if key.startswith("hydra"):
         return
-    old, new = (raw_value(source, key) for source in (base, cfg))
+    old, new = (raw_value(OmegaConf.to_container(source, resolve=False), key) for source in (base, cfg))
     if old is None or new is None or is_interpolation(old) or is_interpolation(new):
         return
     if old == "auto" and isinstance(new, bool):  # whether that can be meant, its range says
@@ -281,16 +277,16 @@ RANGES = {
 
 
 def check_ranges(cfg: DictConfig) -> None:
+    settings = OmegaConf.to_container(cfg, resolve=False)
     for key, (expected, holds) in RANGES.items():
-        value = raw_value(cfg, key, missing="${absent}")
+        value = raw_value(settings, key, missing="${absent}")
         if not is_interpolation(value) and not holds(value):
             names = expected.removeprefix("one of: ").split(", ") if expected.startswith("one of") else []
             raise OverrideError(f"{key} is {expected}, not {value!r}{did_you_mean(str(value), names)}")
 
 
-def raw_value(cfg: DictConfig, key: str, missing: Any = None) -> Any:
-    """The value at a dotted key as it is written, interpolations unresolved."""
-    node: Any = OmegaConf.to_container(cfg, resolve=False)
+def raw_value(node: Any, key: str, missing: Any = None) -> Any:
+    """The value at a dotted key of nested dicts, as it is written there."""
     for part in key.split("."):
         if not isinstance(node, dict) or part not in node:
             return missing

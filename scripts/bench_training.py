@@ -172,11 +172,12 @@ def to_99(cfg: "DictConfig") -> Iterator[Row]:
     runs = interleave(contenders, cfg.bench.seeds, fewer={slow: cfg.bench.example_seeds})
     ours = Reached.by(runs[OURS])
     yield from reaching("to_99", runs[OURS])
-    for name in list(runs)[1:]:
-        reached, target = Reached.by(runs[name]), 0.15 if name == theirs else None
-        share = ratio(ours.seconds, reached.seconds)
-        found = row("to_99", TO_99, name, reached.seconds, ratio=share, target=target, note=str(reached))
-        yield found if ours.goal else missed(found)
+    for name, epochs in runs.items():
+        if name != OURS:
+            reached, target = Reached.by(epochs), {theirs: 0.15}.get(name)
+            share = ratio(ours.seconds, reached.seconds)
+            found = row("to_99", TO_99, name, reached.seconds, ratio=share, target=target, note=str(reached))
+            yield found if ours.goal else missed(found)
 
 
 def reaching(section: str, runs: Sequence[Sequence[Epoch]], target: float | None = None) -> Iterator[Row]:

@@ -1,12 +1,8 @@
 """What people would use instead: the programs that `bench.py` measures beside ours, each written as its source does.
 
-    python -m scripts.contenders public seed=0      # one line of JSON: seconds of training, test accuracy by epoch
-
 Nothing here is part of the package.
 """
 
-import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -203,12 +199,3 @@ def wait(device: str) -> None:
     """For the accelerator to finish: without it a clock would measure only how fast work is queued."""
     if device == "cuda":
         torch.cuda.synchronize()
-
-
-if __name__ == "__main__":
-    recipe, *options = sys.argv[1:]
-    pairs = (option.split("=", 1) for option in options)
-    settings: dict[str, Any] = {key: int(value) if value.isdigit() else value for key, value in pairs}
-    torch.set_num_threads(settings.pop("threads", torch.get_num_threads()))
-    epochs = {"public": public, "example": example}[recipe](data_dir=Path(settings.pop("data_dir", "data")), **settings)
-    print(json.dumps(list(epochs)))

@@ -144,7 +144,6 @@ def fresh(*arguments: str, threads: int | None) -> dict[str, float]:
 def run_python(*arguments: str, threads: int | None, status: int = 0) -> str:
     """What `python <arguments>` prints. Raises RuntimeError where it does not end with `status`."""
     env = dict(os.environ)
-    env.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)  # Lightning's, of this process
     if threads:
         env |= {"OMP_NUM_THREADS": str(threads), "POLARS_MAX_THREADS": str(threads)}
     done = subprocess.run(

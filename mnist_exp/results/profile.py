@@ -7,7 +7,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.profiler import profile
 
@@ -33,11 +32,11 @@ class Profile(Callback):
             self.profile = profile()
             self.profile.start()
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:  # noqa: ARG002
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         batch_idx = args[-1]
         if trainer.current_epoch == 0 and batch_idx == self.last:
             self.profile.stop()
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+            device = "cuda" if pl_module.device.type == "cuda" else "cpu"
             table = self.profile.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=25)
             self.dirpath.mkdir(parents=True, exist_ok=True)
             (self.dirpath / "profile.txt").write_text(table, encoding="utf-8")
