@@ -41,8 +41,8 @@ def bare(
         order.set_epoch(epoch)
         losses, preds, labels = [], [], []
         for indices in order:
-            x, y = train.images[indices].unsqueeze(1).float() * SCALE + SHIFT, train.labels[indices]
-            logits = net(x)
+            images, y = train[indices]
+            logits = net(images.unsqueeze(1).float() * SCALE + SHIFT)
             loss = F.cross_entropy(logits, y)
             optimizer.zero_grad()
             loss.backward()

@@ -125,6 +125,16 @@ class DigitsDataModule(LightningDataModule):
 
     predict_dataloader = test_dataloader
 
+    def transfer_batch_to_device(
+        self,
+        batch: tuple[Tensor, Tensor],
+        device: torch.device,
+        dataloader_idx: int,  # noqa: ARG002
+    ) -> tuple[Tensor, Tensor]:
+        """As Lightning's own, which looks for tensors in whatever a batch may be, and takes its time."""
+        images, labels = batch
+        return images.to(device), labels.to(device)
+
     def _loader(
         self, part: str, indices: Tensor, *, batch_size: int, shuffle: bool = False
     ) -> DataLoader[tuple[Tensor, Tensor]]:

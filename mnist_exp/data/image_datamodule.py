@@ -23,7 +23,7 @@ class ImageDataModule(DigitsDataModule):
         self.folder = Path(folder) if folder else None
 
     def prepare_data(self) -> None:
-        if self.folder is None:
+        if self.folder is None and self.train is None:  # Lightning asks again before fit and test
             fetch_mnist(self.data_dir)
 
     def load(self) -> tuple[Digits, Digits]:
