@@ -221,14 +221,15 @@ def check_key(override: Override, base: DictConfig) -> None:
 
 
 def check_type(override: Override, base: DictConfig, cfg: DictConfig) -> None:
-    """A value keeps the type of the one it replaces; an int may replace a float, and null is judged by its range."""
+    """A value keeps the type of the one it replaces, except that an int may replace a float, and null anything.
+
+    Keys that have a range are judged by that alone.
+    """
     key = override.key_or_group
-    if key.startswith("hydra"):
+    if key.startswith("hydra") or key in RANGES:
         return
     old, new = (raw_value(OmegaConf.to_container(source, resolve=False), key) for source in (base, cfg))
     if old is None or new is None or is_interpolation(old) or is_interpolation(new):
-        return
-    if old == "auto" and isinstance(new, bool):  # whether that can be meant, its range says
         return
     kinds = {bool: (bool,), int: (int,), float: (float, int), str: (str, int, float)}.get(type(old), (type(old),))
     if not isinstance(new, kinds) or (isinstance(new, bool) and bool not in kinds):
@@ -238,7 +239,7 @@ def check_type(override: Override, base: DictConfig, cfg: DictConfig) -> None:
 
 
 def at_least(least: int) -> tuple[str, Callable[[Any], bool]]:
-    return f"a whole number of at least {least}", lambda value: isinstance(value, int) and value >= least
+    return f"a whole number of at least {least}", lambda value: type(value) is int and value >= least
 
 
 def one_of(*names: str) -> tuple[str, Callable[[Any], bool]]:
@@ -246,11 +247,20 @@ def one_of(*names: str) -> tuple[str, Callable[[Any], bool]]:
 
 
 def above_zero() -> tuple[str, Callable[[Any], bool]]:
-    return "a number above 0", lambda value: isinstance(value, (int, float)) and value > 0
+    return "a number above 0", lambda value: type(value) in (int, float) and value > 0
 
 
 def share() -> tuple[str, Callable[[Any], bool]]:
-    return "a number from 0 to below 1", lambda value: isinstance(value, (int, float)) and 0 <= value < 1
+    return "a number from 0 to below 1", lambda value: type(value) in (int, float) and 0 <= value < 1
+
+
+def batches() -> tuple[str, Callable[[Any], bool]]:
+    return (
+        "a number of batches, a share of them such as 0.5, or null for all",
+        lambda value: (
+            value is None or (type(value) is int and value >= 0) or (type(value) is float and 0 <= value <= 1)
+        ),
+    )
 
 
 def auto_or_bool() -> tuple[str, Callable[[Any], bool]]:
@@ -269,6 +279,9 @@ RANGES = {
     "show": auto_or_bool(),
     "suite.photo": auto_or_bool(),
     "trainer.max_epochs": at_least(1),
+    "trainer.limit_train_batches": batches(),
+    "trainer.limit_val_batches": batches(),
+    "trainer.limit_test_batches": batches(),
     "trainer.accelerator": one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu"),
     "trainer.precision": one_of(
         "32-true", "32", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true", "64", "bf16", "16"
