@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mnist_exp.models.classifier import MNIST_MEAN, MNIST_STD, DigitClassifier, EpochMetrics, NonFiniteLossError
-from mnist_exp.models.nets import CNN, MLP, ConvNet, FastNet
+from mnist_exp.models.nets import CNN, MLP, ConvNet, FastNet, FlattenChannelsLast
 from mnist_exp.results.quiet import quiet
 
 
@@ -17,6 +17,13 @@ class Pixels(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.flatten(1)[:, :10]
+
+
+def test_flatten_of_channels_last_is_a_view():
+    x = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    flat = FlattenChannelsLast()(x)
+    assert flat.data_ptr() == x.data_ptr()
+    assert torch.equal(flat, torch.stack([x[:, :, i, j] for i in range(4) for j in range(5)], 1).flatten(1))
 
 
 @pytest.mark.parametrize(
