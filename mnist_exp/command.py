@@ -176,14 +176,16 @@ def compose_checked(config_name: str, overrides: list[str]) -> DictConfig:
     for override in groups:
         check_group(override)
     base = compose(config_name, [override.input_line or "" for override in groups])
+    before = OmegaConf.to_container(base, resolve=False)
     for override in parsed:
         if override not in groups and not override.is_add():
-            check_key(override, base)
+            check_key(override, before)
     cfg = base if len(groups) == len(parsed) else compose(config_name, overrides)
+    after = OmegaConf.to_container(cfg, resolve=False)
     for override in parsed:
         if override not in groups and override.type is OverrideType.CHANGE:
-            check_type(override, base, cfg)
-    check_ranges(cfg)
+            check_type(override, before, after)
+    check_ranges(after)
     return cfg
 
 
@@ -211,16 +213,16 @@ def check_group(override: Override) -> None:
             )
 
 
-def check_key(override: Override, base: DictConfig) -> None:
+def check_key(override: Override, settings: Any) -> None:
     key = override.key_or_group
-    known = list(flat_keys(OmegaConf.to_container(base, resolve=False)))
+    known = list(flat_keys(settings))
     if key.startswith("hydra") or key in known:
         return
     groups = [path.name for path in CONF.iterdir() if path.is_dir()]
     raise OverrideError(f"there is no {key!r} in the configuration{did_you_mean(key, known + groups)} (see --help)")
 
 
-def check_type(override: Override, base: DictConfig, cfg: DictConfig) -> None:
+def check_type(override: Override, before: Any, after: Any) -> None:
     """A value keeps the type of the one it replaces, except that an int may replace a float, and null anything.
 
     Keys that have a range are judged by that alone.
@@ -228,7 +230,7 @@ def check_type(override: Override, base: DictConfig, cfg: DictConfig) -> None:
     key = override.key_or_group
     if key.startswith("hydra") or key in RANGES:
         return
-    old, new = (raw_value(OmegaConf.to_container(source, resolve=False), key) for source in (base, cfg))
+    old, new = raw_value(before, key), raw_value(after, key)
     if old is None or new is None or is_interpolation(old) or is_interpolation(new):
         return
     kinds = {bool: (bool,), int: (int,), float: (float, int), str: (str, int, float)}.get(type(old), (type(old),))
@@ -289,8 +291,7 @@ RANGES = {
 }
 
 
-def check_ranges(cfg: DictConfig) -> None:
-    settings = OmegaConf.to_container(cfg, resolve=False)
+def check_ranges(settings: Any) -> None:
     for key, (expected, holds) in RANGES.items():
         value = raw_value(settings, key, missing="${absent}")
         if not is_interpolation(value) and not holds(value):

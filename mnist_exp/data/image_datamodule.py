@@ -23,8 +23,8 @@ class ImageDataModule(DigitsDataModule):
         self.folder = Path(folder) if folder else None
 
     def prepare_data(self) -> None:
-        if self.folder is None and self.train is None:  # Lightning asks again before fit and test
-            fetch_mnist(self.data_dir)
+        if self.folder is None:
+            load_mnist(self.data_dir)  # once a process: Lightning asks again before fit and test
 
     def load(self) -> tuple[Digits, Digits]:
         if self.folder is not None:
