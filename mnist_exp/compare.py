@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnist_exp.command import command
-from mnist_exp.data.sources import SHA256
+from mnist_exp.cli.command import command
+from mnist_exp.data.mnist_download import SHA256
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from omegaconf import DictConfig
 
-    from mnist_exp.results.report import Report
+    from mnist_exp.analysis.report import Report
 
 # Of MNIST's 70,000 digits, as mnist_exp.data.digits.fingerprint computes it.
 MNIST_FINGERPRINT = "sha256:1e35582d42a90940c55b956deb61875c020b567ed20e3c5b174f52bf7809ed9b"
@@ -27,10 +27,10 @@ def compare(cfg: "DictConfig") -> Path:
     """Writes the report and returns its folder. Raises ValueError for what the user should mend."""
     from omegaconf import OmegaConf
 
-    from mnist_exp.results.collect import collect
-    from mnist_exp.results.publish import publish
-    from mnist_exp.results.report import write_report
-    from mnist_exp.results.text import counted
+    from mnist_exp.analysis.markdown import counted
+    from mnist_exp.analysis.publish import publish
+    from mnist_exp.analysis.report import write_report
+    from mnist_exp.analysis.runs import collect
 
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)

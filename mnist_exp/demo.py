@@ -7,7 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnist_exp.command import command
+from mnist_exp.cli.command import command
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -20,7 +20,7 @@ def demo(cfg: "DictConfig") -> None:
     try:
         import uvicorn
 
-        from mnist_exp.results.server import listen, make_app, name_models
+        from mnist_exp.web.server import listen, make_app, name_models
     except ModuleNotFoundError as error:
         raise ValueError(f"the demo needs its extra ({error}): uv pip install -e '.[demo]'") from error
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_exp.command import command
+from mnist_exp.cli.command import command
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -27,10 +27,10 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
     from omegaconf import OmegaConf
     from rich.console import Console
 
+    from mnist_exp.analysis.scores import identify, keep, score, table
     from mnist_exp.data.digits import fingerprint
     from mnist_exp.models.checkpoint import load_classifier
-    from mnist_exp.results.evaluation import identify, keep, score, table
-    from mnist_exp.results.record import environment
+    from mnist_exp.result import environment
 
     # Who is tested, and on what: both are read before the first long computation.
     torch.set_num_threads(cfg.threads or torch.get_num_threads())

@@ -9,14 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnist_exp.command import command
+from mnist_exp.cli.command import command
 from mnist_exp.evaluate import find_run_dirs
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from mnist_exp.analysis.model_card import Row
     from mnist_exp.data.digits import Digits
-    from mnist_exp.results.model_card import Row
 
 
 def export(cfg: "DictConfig") -> list[Path]:
@@ -30,8 +30,8 @@ def export(cfg: "DictConfig") -> list[Path]:
     import torch
     from rich.console import Console
 
+    from mnist_exp.analysis.model_card import table
     from mnist_exp.data.image_datamodule import load_mnist
-    from mnist_exp.results.model_card import table
 
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
     _, test = load_mnist(Path(cfg.data_dir))
@@ -60,11 +60,11 @@ def check_formats(formats: Iterable[str]) -> None:
 
 def export_one(ckpt_path: Path, run_dir: Path, formats: Iterable[str], test: "Digits") -> tuple[list["Row"], Path]:
     """Writes a checkpoint's files, each only if it agrees with the checkpoint. Returns what is known of each."""
+    from mnist_exp.analysis.model_card import Row, model_card, read_evaluations
+    from mnist_exp.analysis.scores import identify, score
     from mnist_exp.models.checkpoint import load_classifier
-    from mnist_exp.models.exported import FORMATS, DisagreementError, check, latency, trace
-    from mnist_exp.results.evaluation import identify, score
-    from mnist_exp.results.model_card import Row, model_card, read_evaluations
-    from mnist_exp.results.record import environment, read_result, whole_file
+    from mnist_exp.models.export_formats import FORMATS, DisagreementError, check, latency, trace
+    from mnist_exp.result import environment, read_result, whole_file
 
     model, config = load_classifier(ckpt_path)
     probs = model.probabilities(test.images)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mnist_exp.command import command, fail
+from mnist_exp.cli.command import command, fail
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,7 +166,7 @@ def listing(predictions: list[Prediction]) -> "Table":
 
 def write(path: Path, predictions: list[Prediction], *, kaggle: bool) -> None:
     """predictions.csv, or the form in which Kaggle's Digit Recognizer takes a submission; whole or not at all."""
-    from mnist_exp.results.record import whole_file
+    from mnist_exp.result import whole_file
 
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")

@@ -6,7 +6,7 @@ python -m mnist_exp.train data=csv trainer.max_epochs=3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_exp.command import command
+from mnist_exp.cli.command import command
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -19,12 +19,12 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from omegaconf import OmegaConf
     from pytorch_lightning import seed_everything
 
-    from mnist_exp.results.callbacks import History, Milestones, Predictions, SeedEveryEpoch
-    from mnist_exp.results.lean import NoProfiler, ask_cuda_itself
-    from mnist_exp.results.quiet import quiet
-    from mnist_exp.results.record import Stopwatch
-    from mnist_exp.results.run import describe
-    from mnist_exp.results.tensorboard import TestPanels
+    from mnist_exp.result import Stopwatch
+    from mnist_exp.training.callbacks import History, Milestones, Predictions, SeedEveryEpoch
+    from mnist_exp.training.lightning_messages import quiet
+    from mnist_exp.training.lightning_overhead import NoProfiler, ask_cuda_itself
+    from mnist_exp.training.run import describe
+    from mnist_exp.training.tensorboard import TestPanels
 
     # Seed before anything is made: the jobs of a sweep share one process.
     quiet()
@@ -69,7 +69,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
 
 @command("train")
 def main(cfg: "DictConfig") -> float:
-    from mnist_exp.results.run import recorded
+    from mnist_exp.training.run import recorded
 
     return recorded(train, cfg)
 

@@ -17,10 +17,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mnist_exp.data.corruptions import FAMILIES, corrupt
+from mnist_exp.analysis import figures
 from mnist_exp.data.image_datamodule import load_mnist
-from mnist_exp.results import figures
-from mnist_exp.results.record import whole_file
+from mnist_exp.imaging.corruptions import FAMILIES, corrupt
+from mnist_exp.result import whole_file
 
 DIGIT, DRAWN = 35, 100  # one of the first hundred test images, whose draws happen to be large
 COLUMNS = 8  # corruptions side by side

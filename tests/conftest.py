@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image, ImageDraw, ImageFont
 
-from mnist_exp.command import CONF
+from mnist_exp.cli.overrides import CONF
 from mnist_exp.data.digits import Digits
 
 torch.set_num_threads(1)  # the suite's tensors are small: threads would only wait for each other

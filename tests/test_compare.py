@@ -20,7 +20,7 @@ from made_runs import make_run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mnist_exp import compare as compare_module
-from mnist_exp.command import CONF
+from mnist_exp.cli.overrides import CONF
 from mnist_exp.compare import MNIST_FINGERPRINT, as_list, compare, name_of
 
 
@@ -78,7 +78,7 @@ def test_a_second_report_replaces_the_first_whole(tmp_path, sweep):
 
 def test_a_report_that_fails_leaves_the_earlier_one(tmp_path, sweep, monkeypatch):
     folder = compared(tmp_path, f"runs={sweep}")
-    monkeypatch.setattr("mnist_exp.results.publish.write_events", lambda *_: 1 / 0)
+    monkeypatch.setattr("mnist_exp.analysis.publish.write_events", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         compared(tmp_path, f"runs={sweep}")
     assert (folder / "report.md").exists()

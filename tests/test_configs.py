@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from mnist_exp.command import CONF
+from mnist_exp.cli.overrides import CONF
 from mnist_exp.train import train
 
 Compose = Callable[..., DictConfig]

@@ -20,14 +20,14 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
 
-from mnist_exp.command import CONF
-from mnist_exp.data.photo import load_photo
+from mnist_exp.cli.overrides import CONF
 from mnist_exp.demo import demo
+from mnist_exp.imaging.photo import load_photo
 from mnist_exp.models.checkpoint import load_classifier
 from mnist_exp.train import train
 
 uvicorn = pytest.importorskip("uvicorn", reason="needs the extra: demo")
-server = pytest.importorskip("mnist_exp.results.server", reason="needs the extra: demo")
+server = pytest.importorskip("mnist_exp.web.server", reason="needs the extra: demo")
 
 
 @contextmanager

@@ -15,12 +15,12 @@ from omegaconf import DictConfig
 from PIL import Image
 from rich.console import Console
 
-from mnist_exp.command import CONF
+from mnist_exp.analysis.scores import gallery, score, table, worst
+from mnist_exp.cli.overrides import CONF
 from mnist_exp.data.digits import Digits
 from mnist_exp.evaluate import evaluate
-from mnist_exp.results.evaluation import gallery, score, table, worst
-from mnist_exp.results.run import recorded
 from mnist_exp.train import train
+from mnist_exp.training.run import recorded
 
 SmallMNIST = tuple[Digits, Digits]
 

@@ -10,12 +10,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from mnist_exp.command import CONF
+from mnist_exp.cli.overrides import CONF
 from mnist_exp.data.digits import Digits
 from mnist_exp.export import check_formats, export
 from mnist_exp.models.checkpoint import load_classifier
 from mnist_exp.models.classifier import DigitClassifier
-from mnist_exp.models.exported import FORMATS, DisagreementError, Format, check, trace
+from mnist_exp.models.export_formats import FORMATS, DisagreementError, Format, check, trace
 
 
 def config(name: str, *overrides: str) -> DictConfig:

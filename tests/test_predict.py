@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from PIL import Image
 from rich.console import Console
 
-from mnist_exp.command import CONF
+from mnist_exp.cli.overrides import CONF
 from mnist_exp.models.checkpoint import load_classifier
 from mnist_exp.predict import draw, find_files, main, predict
 

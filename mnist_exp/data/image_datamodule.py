@@ -7,7 +7,7 @@ from typing import Any
 from mnist_exp.data.datamodule import DigitsDataModule
 from mnist_exp.data.digits import Digits
 from mnist_exp.data.image_folder import read_image_folder
-from mnist_exp.data.sources import fetch_mnist
+from mnist_exp.data.mnist_download import fetch_mnist
 
 
 class ImageDataModule(DigitsDataModule):

@@ -39,7 +39,7 @@ def read_image_folder(folder: Path, *, photo: bool | str = "auto") -> Digits:
 
 def read_image_file(path: Path, *, photo: bool | str = "auto") -> np.ndarray:
     """One digit, uint8 (28, 28), white on black. See `read_image_folder`."""
-    from mnist_exp.data.photo import PhotoError, read_photo, to_mnist_form
+    from mnist_exp.imaging.photo import PhotoError, read_photo, to_mnist_form
 
     grey = read_photo(path)
     if photo is True or (photo == "auto" and not (grey.shape == (28, 28) and np.median(grey) < 128)):

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mnist_exp.data.corruptions import FAMILIES, corrupt
 from mnist_exp.data.csv_file import read_csv
 from mnist_exp.data.digits import Digits
 from mnist_exp.data.image_datamodule import load_mnist
 from mnist_exp.data.image_folder import read_image_folder
-from mnist_exp.data.sources import download, write_whole
+from mnist_exp.data.mnist_download import download, write_whole
+from mnist_exp.imaging.corruptions import FAMILIES, corrupt
 
 logger = logging.getLogger(__name__)
 

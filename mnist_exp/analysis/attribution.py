@@ -1,0 +1,102 @@
+"""Which factor makes the difference between two corners of a full factorial: a section of the report."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mnist_exp.analysis import figures
+from mnist_exp.analysis.markdown import NOTHING, code, counted, interval, paragraphs, points, table
+from mnist_exp.analysis.runs import Study, check_factor, check_level
+from mnist_exp.analysis.statistics import Factorial
+
+Corners = tuple[dict[str, str], dict[str, str]]
+
+EXPLAINED = (
+    "A share (Shapley) is what switching the factor adds, averaged over all orders in which the factors can be "
+    "switched; a main effect is what it adds averaged over all settings of the others. An interaction is half the "
+    "difference that one factor makes to the effect of the other."
+)
+WHY_BORROWED = (
+    "Same pixels in the same order, same recipe and same seed give the same weights, bit for bit: such runs need not "
+    "be made twice. Borrowed values count here and nowhere else; with them the effect of that factor is zero by "
+    "construction. runs.csv names each lender (`borrowed_from`)."
+)
+
+
+def check_corners(study: Study, start: Mapping[str, Any] | None, end: Mapping[str, Any] | None) -> Corners | None:
+    """The corners with their levels as text; None where none are asked for. Raises ValueError for what is not there."""
+    if not start and not end:
+        return None
+    if not start or not end:
+        raise ValueError("compare.from and compare.to go together: the two corners, such as {data: image, model: mlp}")
+    if lone := start.keys() ^ end.keys():
+        raise ValueError(
+            f"compare.from and compare.to name the same factors: only one of them has {', '.join(sorted(lone))}"
+        )
+    for factor in start:
+        check_factor(factor, study.factors)
+    low, high = ({factor: check_level(factor, corner[factor], study) for factor in corner} for corner in (start, end))
+    if same := [factor for factor in low if low[factor] == high[factor]]:
+        raise ValueError(f"compare.from and compare.to have the same level of {', '.join(same)}: leave it out of both")
+    return low, high
+
+
+def corner_groups(study: Study, corners: Corners | None) -> list[str]:
+    """The groups at the corners, as far as they were run; the better one first."""
+    if corners is None or len(corners[0]) < len(study.factors):
+        return []
+    named = [" ".join(f"{factor}={corner[factor]}" for factor in study.factors) for corner in corners]
+    return [group for group in study.groups if group in named]
+
+
+def attribution(study: Study, corners: Corners | None, drawn: dict[str, bytes]) -> str:
+    """Raises ValueError where the factorial is not full for a single seed, or a factor is not named."""
+    if corners is None:
+        return ""
+    usable = study.frame[study.frame["status"].isin(["finished", "borrowed"])]
+    try:
+        factorial = Factorial.from_runs(usable, value="test/acc", start=corners[0], end=corners[1])
+    except ValueError as error:
+        raise ValueError(f"compare.from, compare.to: {error}") from error
+    gap, shares = factorial.gap(), factorial.shapley()
+    order = sorted(shares, key=lambda factor: -abs(shares[factor].mean))
+    parts = ", ".join(f"{factor} {points(shares[factor].mean)}" for factor in order)
+    start, end = (code(" ".join(f"{factor}={level}" for factor, level in corner.items())) for corner in corners)
+    drawn["attribution"] = figures.png(figures.shares(shares))
+    left_out = f"; seeds {', '.join(map(str, factorial.left_out))} are left out, they lack cells"
+    return paragraphs(
+        "## Which factor makes the difference",
+        f"From {start} to {end} test accuracy changes by **{points(gap.mean)} percentage points**"
+        f"{'' if gap.n == 1 else ', 95% interval ' + interval(gap)}. The factors' shares add up to this gap: {parts}.",
+        f"![Bar chart of each factor's share of the gap, the largest on top, in percentage points: {parts}.]"
+        "(figures/attribution.png)",
+        effects_table(factorial, corners, order),
+        interactions_table(factorial),
+        f"All {2 ** len(shares)} combinations of {counted(len(shares), 'factor')}, with {counted(gap.n, 'seed')} "
+        f"({', '.join(map(str, factorial.seeds))}){left_out if factorial.left_out else ''}; intervals are over seeds. "
+        + EXPLAINED,
+        *study.lending,
+        WHY_BORROWED if (study.frame["status"] == "borrowed").any() else "",
+    )
+
+
+def effects_table(factorial: Factorial, corners: Corners, order: Sequence[str]) -> str:
+    gap, shares, effects = factorial.gap(), factorial.shapley(), factorial.main_effects()
+    rows = []
+    for factor in order:
+        share, effect = shares[factor], effects[factor]
+        part = f"{100 * share.mean / gap.mean:.0f}%".replace("-", "−") if gap.mean else NOTHING
+        levels = [code(corner[factor]) for corner in corners]
+        rows.append(
+            [code(factor), *levels, points(share.mean), interval(share), part, points(effect.mean), interval(effect)]
+        )
+    rows.append(["the gap", "", "", points(gap.mean), interval(gap), "100%" if gap.mean else NOTHING, "", ""])
+    header = ["factor", "from", "to", "share", "95% interval", "of the gap", "main effect", "95% interval"]
+    return table("Effects on test accuracy, percentage points", header, rows)
+
+
+def interactions_table(factorial: Factorial) -> str:
+    pairs = sorted(factorial.interactions().items(), key=lambda item: -abs(item[1].mean))
+    if not pairs:
+        return ""
+    rows = [[code(" × ".join(pair)), points(effect.mean), interval(effect)] for pair, effect in pairs]
+    return table("Interactions of two factors, percentage points", ["factors", "interaction", "95% interval"], rows)

@@ -1,0 +1,146 @@
+"""What a checkpoint answered on a suite: as figures, a file, TensorBoard events, and rows of a table.
+
+`evaluation-<suite>.json` in the run folder, accuracies as fractions. `by_subset` has every subset of the suite with its
+95% interval (Wilson), and before its members each family over all their images: for corruptions, which are equally
+many, that is the mean over the corruptions. A family has no interval, since the same digit may occur in many members.
+`acc`, `ece`, `by_class` and `confusion` (a row for each true label) are over all images of the suite.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from mnist_exp.analysis.statistics import expected_calibration_error, wilson_interval
+from mnist_exp.data.digits import Digits
+from mnist_exp.result import write_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+GALLERY, COLUMNS = 36, 6  # mistakes to look at, and how many stand side by side
+TILE, CAPTION = 146, 34  # pixels of one, with what is written below it
+EVENTS = "events.out.tfevents"  # how TensorBoard's files start
+
+Subsets = Mapping[str, Digits]
+Probs = Mapping[str, np.ndarray]  # float32 (N, 10) for each subset
+
+
+def score(subsets: Subsets, probs: Probs) -> dict[str, Any]:
+    """The figures of `evaluation-<suite>.json`."""
+    all_probs = np.concatenate([probs[name] for name in subsets])
+    labels = np.concatenate([digits.labels.numpy() for digits in subsets.values()])
+    preds = all_probs.argmax(axis=1)
+    confusion = np.zeros((10, 10), dtype=int)
+    np.add.at(confusion, (labels, preds), 1)
+    parts: dict[str, list[np.ndarray]] = {}  # what was right of each family, and of each subset
+    for name, digits in subsets.items():
+        for part in dict.fromkeys((name.split("/")[0], name)):
+            parts.setdefault(part, []).append(probs[name].argmax(axis=1) == digits.labels.numpy())
+    return {
+        **share(preds == labels),
+        "ece": expected_calibration_error(all_probs, labels)[0],
+        "by_class": {str(label): share(preds[labels == label] == label) for label in range(10)},
+        "by_subset": {
+            part: share(np.concatenate(correct), interval=part in subsets) for part, correct in parts.items()
+        },
+        "confusion": confusion.tolist(),
+    }
+
+
+def share(correct: np.ndarray, *, interval: bool = False) -> dict[str, Any]:
+    """The accuracy, None where there is no image."""
+    n, right = len(correct), int(correct.sum())
+    figures: dict[str, Any] = {"acc": right / n if n else None, "n": n}
+    return figures | ({"interval": list(wilson_interval(right, n))} if interval else {})
+
+
+def keep(run_dir: Path, label: str, evaluation: Mapping[str, Any], subsets: Subsets, probs: Probs) -> Path:
+    """Writes the file, and TensorBoard events in place of those of an earlier evaluation. Returns the file's path."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    path = run_dir / f"evaluation-{label}.json"
+    write_json(path, evaluation)
+    suffix = f".{path.stem}"
+    for earlier in run_dir.glob(f"{EVENTS}.*"):
+        if earlier.name.endswith(suffix):
+            earlier.unlink()
+    with SummaryWriter(str(run_dir), filename_suffix=suffix) as writer:
+        scalars = {"acc": evaluation["acc"], "ece": evaluation["ece"]}
+        if len(subsets) > 1:
+            scalars |= {f"{name}/acc": figures["acc"] for name, figures in evaluation["by_subset"].items()}
+        epoch = evaluation["checkpoint"]["epoch"]  # the x axis, as in training
+        for key, value in scalars.items():
+            writer.add_scalar(f"{label}/{key}", value, epoch)
+        writer.add_image(f"{label}/worst_mistakes", gallery(subsets, probs), epoch, dataformats="HW")
+    return path
+
+
+def gallery(subsets: Subsets, probs: Probs) -> np.ndarray:
+    """The mistakes made with most confidence, from every subset its share of them: grey, uint8 (H, W)."""
+    count = max(1, GALLERY // len(subsets))
+    mistakes = [(name, index) for name in subsets for index in worst(subsets[name], probs[name], count)][:GALLERY]
+    font = ImageFont.load_default(size=11)
+    sheet = Image.new("L", (COLUMNS * TILE, max(1, -(-len(mistakes) // COLUMNS)) * (TILE + CAPTION)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for place, (name, index) in enumerate(mistakes):
+        at = place % COLUMNS * TILE, place // COLUMNS * (TILE + CAPTION)
+        picture = Image.fromarray(subsets[name].images[index].numpy())
+        sheet.paste(picture.resize((TILE - 6, TILE - 6), Image.Resampling.NEAREST), at)
+        answer, truth = probs[name][index], int(subsets[name].labels[index])
+        caption = f"{truth} as {answer.argmax()}, {answer.max():.0%}\n{name.split('/')[-1]} #{index}"
+        draw.text((at[0], at[1] + TILE - 6), caption, fill="black", font=font)
+    return np.asarray(sheet)
+
+
+def worst(digits: Digits, probs: np.ndarray, count: int) -> list[int]:
+    """Indices of the mistakes made with most confidence, the worst first."""
+    wrong = np.flatnonzero(probs.argmax(axis=1) != digits.labels.numpy())
+    order = np.argsort(-probs[wrong].max(axis=1), kind="stable")
+    return wrong[order][:count].tolist()
+
+
+def identify(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Which checkpoint answered: its file, the run it is from, and after how many epochs."""
+    epoch = torch.load(path, map_location="cpu", weights_only=True)["epoch"] + 1
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"path": str(path), "sha256": digest, "name": config["name"], "seed": config["seed"], "epoch": epoch}
+
+
+def table(label: str, evaluations: Sequence[Mapping[str, Any]]) -> "Table":
+    """Subsets by checkpoints, in percent."""
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
+
+    title = f"{escape(label)}: accuracy in % (95% interval)"
+    rows = Table("subset", title=title, title_justify="left", box=SIMPLE_HEAD)
+    rows.add_column("n", justify="right")
+    for name in names([evaluation["checkpoint"] for evaluation in evaluations]):
+        rows.add_column(escape(name), justify="right")
+    for subset, figures in evaluations[0]["by_subset"].items():
+        indented = f"  {subset.split('/')[1]}" if "/" in subset else subset
+        rows.add_row(escape(indented), f"{figures['n']:,}", *(cell(each["by_subset"][subset]) for each in evaluations))
+    rows.add_section()
+    if len(evaluations[0]["by_subset"]) > 1:
+        rows.add_row("all images", f"{evaluations[0]['n']:,}", *map(cell, evaluations))
+    rows.add_row("calibration error", "", *(f"{100 * each['ece']:.2f}" for each in evaluations))
+    return rows
+
+
+def names(checkpoints: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What tells them apart: the names of their runs, or where two have the same their paths."""
+    runs = [checkpoint["name"] for checkpoint in checkpoints]
+    return runs if len(set(runs)) == len(runs) else [checkpoint["path"] for checkpoint in checkpoints]
+
+
+def cell(figures: Mapping[str, Any]) -> str:
+    percent = f"{100 * figures['acc']:.2f}"
+    if "interval" not in figures:
+        return percent
+    low, high = figures["interval"]
+    return f"{percent} ({100 * low:.2f}–{100 * high:.2f})"

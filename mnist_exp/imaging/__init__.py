@@ -1,0 +1,1 @@
+"""Pixels to pixels: geometry, augmentation, corruptions, and photos to 28x28."""

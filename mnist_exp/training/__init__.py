@@ -1,0 +1,1 @@
+"""One run: its callbacks, logs and profile, and the record of what happened."""

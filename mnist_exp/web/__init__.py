@@ -1,0 +1,1 @@
+"""The demo: a page to draw on, and the server behind it."""

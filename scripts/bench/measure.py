@@ -1,0 +1,179 @@
+"""How `bench.py` measures: contenders in turn, commands in processes of their own, and rows that know their target."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mnist_exp.cli.overrides import CONF
+from mnist_exp.result import SOURCE_ROOT, environment
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+OURS = "ours"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured of one contender, and what was asked of it.
+
+    median, low, high: None where nothing was measured; the note says why.
+    ratio: of medians, ours over theirs.
+    target: the most that is allowed, of the ratio where there is one, of the median elsewhere.
+    met: None without a target.
+    """
+
+    section: str
+    what: str
+    contender: str
+    n: int
+    median: float | None
+    low: float | None
+    high: float | None
+    unit: str = "s"
+    ratio: float | None = None
+    target: float | None = None
+    met: bool | None = None
+    note: str = ""
+
+
+def row(
+    section: str,
+    what: str,
+    contender: str,
+    values: Sequence[float],
+    *,
+    unit: str = "s",
+    ratio: float | None = None,
+    target: float | None = None,
+    note: str = "",
+) -> Row:
+    if not values:
+        return Row(section, what, contender, 0, None, None, None, unit, note=note)
+    middle = median(values)
+    met = None if target is None else (middle if ratio is None else ratio) <= target
+    return Row(section, what, contender, len(values), middle, min(values), max(values), unit, ratio, target, met, note)
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    return median(ours) / median(theirs)
+
+
+def column(results: Iterable[Mapping[str, float]], key: str = "seconds") -> list[float]:
+    return [result[key] for result in results]
+
+
+def say(text: str) -> None:
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
+
+
+def interleave(
+    contenders: Mapping[str, Callable[[int], T]],
+    rounds: int,
+    *,
+    warm_up: bool = True,
+    fewer: Mapping[str, int] | None = None,
+) -> dict[str, list[T]]:
+    """Each contender in turn, round after round, so that whatever else the machine does meets all of them alike.
+
+    contenders: functions of the round's number, counted from 0.
+    warm_up: a round before the first that does not count.
+    fewer: rounds of those contenders that are spared the others, and the warm-up with them.
+    """
+    fewer = fewer or {}
+    if warm_up:
+        for name, run in contenders.items():
+            if name not in fewer:
+                say(f"  warm-up: {name}")
+                run(0)
+    results: dict[str, list[T]] = {name: [] for name in contenders}
+    for number in range(rounds):
+        for name, run in contenders.items():
+            if number < fewer.get(name, rounds):
+                say(f"  round {number + 1} of {rounds}: {name}")
+                results[name].append(run(number))
+    return results
+
+
+# ---- one run of ours, here or in a process of its own ----
+
+
+def trained(*overrides: str, data_dir: str, threads: int | None) -> dict[str, Any]:
+    """The result of `mnist_exp.train` in this process, without its progress bar; its folder is gone afterwards."""
+    from mnist_exp.train import train
+
+    cfg = composed("callbacks.progress=null", "trainer.enable_progress_bar=false", *overrides)
+    with TemporaryDirectory() as run_dir:
+        cfg.run_dir, cfg.data_dir, cfg.threads = run_dir, data_dir, threads
+        return train(cfg)
+
+
+def composed(*overrides: str) -> "DictConfig":
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()  # that of the command which brought us here
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+def command_seconds(*arguments: str, threads: int | None, status: int = 0) -> float:
+    """Seconds that `python <arguments>` takes in a process of its own, from its start to its end with `status`."""
+    started = time.perf_counter()
+    run_python(*arguments, threads=threads, status=status)
+    return time.perf_counter() - started
+
+
+def fresh(*arguments: str, threads: int | None) -> dict[str, float]:
+    """What `python -m scripts.bench.fresh_process <arguments>` measured."""
+    return json.loads(run_python("-m", "scripts.bench.fresh_process", *arguments, threads=threads).splitlines()[-1])
+
+
+def run_python(*arguments: str, threads: int | None, status: int = 0) -> str:
+    """What `python <arguments>` prints. Raises RuntimeError where it does not end with `status`."""
+    env = dict(os.environ)
+    if threads:
+        env |= {"OMP_NUM_THREADS": str(threads), "POLARS_MAX_THREADS": str(threads)}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=SOURCE_ROOT, env=env, check=False, capture_output=True, text=True
+    )
+    if done.returncode != status:
+        why = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
+        raise RuntimeError(f"python {' '.join(arguments)} ended with status {done.returncode}: {why[-1]}")
+    return done.stdout
+
+
+# ---- the machine ----
+
+
+def machine() -> dict[str, Any]:
+    """What a figure depends on besides the program: processor, cores it may use, GPU, versions and source."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "date": time.strftime("%Y-%m-%d %H:%M"),
+        "cpu": processor(),
+        "cores": cores,
+        "gpu": gpu,
+        **environment(gpu or "cpu"),
+    }
+
+
+def processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    named = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    return named[1] if named else platform.processor() or platform.machine()

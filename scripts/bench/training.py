@@ -1,0 +1,233 @@
+"""Sections of `bench.py` that train in this process: settings in, rows out. Ratios are ours over theirs.
+
+python -m scripts.bench bench.only=[loop,stock,to_99,gpu]
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from statistics import mean, median
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from scripts.bench.measure import OURS, Row, column, composed, interleave, ratio, row, say, trained
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+GOAL = 0.99  # of the test images
+SAME = 0.5  # points: contenders whose accuracies differ by more do not do the same work
+ON_CPU = ("trainer.accelerator=cpu", "trainer.devices=1")
+ON_GPU = ("trainer.accelerator=gpu", "trainer.devices=1")
+ONE_EPOCH = ("data=image", "data.val_size=0", "trainer=cpu", "trainer.max_epochs=1")
+
+Epoch = dict[str, float]  # seconds (of training, so far), acc (of the test images)
+
+
+# ---- an epoch: our Trainer.fit, and loops of others ----
+
+
+def fit(cfg: "DictConfig", overrides: Sequence[str], seed: int) -> Epoch:
+    """All of `Trainer.fit`: its start and end, the loop, the log and the checkpoints."""
+    result = trained(*overrides, f"seed={seed}", data_dir=cfg.data_dir, threads=cfg.threads)
+    return {"seconds": result["seconds"]["fit"], "acc": result["metrics"]["test/acc"]}
+
+
+def made(overrides: Sequence[str], seed: int) -> tuple[Any, Any, int]:
+    """Network, optimizer (to be given the parameters) and batch size of a run of ours, weights included."""
+    import torch
+    from hydra.utils import instantiate
+    from pytorch_lightning import seed_everything
+
+    from mnist_exp.training.lightning_overhead import ask_cuda_itself
+
+    ask_cuda_itself()  # as in a program that never heard of Lightning
+    run = composed(*overrides)
+    seed_everything(seed, verbose=False)
+    net = instantiate(run.model.net).to(memory_format=torch.channels_last)
+    return net, instantiate(run.optimizer), run.data.batch_size
+
+
+def bare_fit(cfg: "DictConfig", overrides: Sequence[str], seed: int) -> Epoch:
+    from scripts.bench.contenders import bare
+
+    net, optimizer, batch_size = made(overrides, seed)
+    return bare(net, optimizer(net.parameters()), data_dir=Path(cfg.data_dir), batch_size=batch_size, seed=seed)
+
+
+def stock_fit(cfg: "DictConfig", overrides: Sequence[str], workers: int, seed: int) -> Epoch:
+    from scripts.bench.contenders import stock
+
+    net, optimizer, batch_size = made(overrides, seed)
+    with TemporaryDirectory() as run_dir:
+        return stock(
+            net, optimizer, data_dir=Path(cfg.data_dir), batch_size=batch_size, workers=workers, run_dir=Path(run_dir)
+        )
+
+
+def compared(
+    section: str, what: str, results: Mapping[str, Sequence[Epoch]], targets: Mapping[str, float | None]
+) -> Iterator[Row]:
+    """Seconds of each contender, and how far the accuracy of each is from ours."""
+    ours = results[OURS]
+    yield row(section, f"{what}: an epoch", OURS, column(ours))
+    for name, theirs in results.items():
+        if name != OURS:
+            share = ratio(column(ours), column(theirs))
+            yield row(section, f"{what}: an epoch", name, column(theirs), ratio=share, target=targets.get(name))
+            yield same_accuracy(section, what, name, column(ours, "acc"), column(theirs, "acc"))
+
+
+def same_accuracy(section: str, what: str, name: str, ours: Sequence[float], theirs: Sequence[float]) -> Row:
+    """Missed where the medians differ by more than half a point."""
+    difference = 100 * abs(median(ours) - median(theirs))
+    note = f"ours {median(ours):.2%}, theirs {median(theirs):.2%}"
+    if [round(acc, 4) for acc in ours] == [round(acc, 4) for acc in theirs]:
+        note += ", equal in every round"
+    return row(section, f"{what}: accuracy", f"{OURS} - {name}", [difference], unit="points", target=SAME, note=note)
+
+
+def loop(cfg: "DictConfig") -> Iterator[Row]:
+    """What Trainer, log and checkpoints cost: against a bare loop over the same batches, from the same weights."""
+    for model, batch_size, target in (("cnn", 64, 1.10), ("mlp", 64, 1.25), ("cnn", 512, None), ("mlp", 512, None)):
+        say(f"loop: {model} {batch_size}")
+        overrides = (*ONE_EPOCH, f"model={model}", f"data.batch_size={batch_size}")
+        contenders = {OURS: partial(fit, cfg, overrides), "bare loop": partial(bare_fit, cfg, overrides)}
+        results = interleave(contenders, cfg.bench.repeats)
+        yield from compared("loop", f"{model} {batch_size}", results, {"bare loop": target})
+
+
+def stock(cfg: "DictConfig") -> Iterator[Row]:
+    """The usual pipeline: images transformed one by one in a DataLoader, metrics logged every batch."""
+    for model, workers, target in (("mlp", (0, 2), 0.40), ("cnn", (0,), None)):
+        say(f"stock: {model} 64")
+        overrides = (*ONE_EPOCH, f"model={model}", "data.batch_size=64")
+        contenders: dict[str, Callable[[int], Epoch]] = {OURS: partial(fit, cfg, overrides)}
+        contenders |= {f"stock, {count} workers": partial(stock_fit, cfg, overrides, count) for count in workers}
+        results = interleave(contenders, cfg.bench.repeats_slow, warm_up=False)
+        yield from compared("stock", f"{model} 64", results, {"stock, 0 workers": target})
+
+
+# ---- seconds to 99.0% ----
+
+TO_99 = "training to 99.0%"
+
+
+class Reached(NamedTuple):
+    """The first epoch at which the mean accuracy over the seeds is 99.0% or more; the last where none is."""
+
+    epoch: int
+    seconds: list[float]
+    accuracies: list[float]
+
+    @property
+    def goal(self) -> bool:
+        return mean(self.accuracies) >= GOAL
+
+    @classmethod
+    def by(cls, runs: Sequence[Sequence[Epoch]]) -> "Reached":
+        """runs: for each seed its epochs."""
+        epochs = list(zip(*runs, strict=True))
+        for number, each in enumerate(epochs, 1):
+            found = cls(number, column(each), column(each, "acc"))
+            if found.goal:
+                break
+        return found
+
+    def __str__(self) -> str:
+        if not self.goal:
+            return f"not reached: {mean(self.accuracies):.2%} on average after epoch {self.epoch}"
+        low, high = min(self.accuracies), max(self.accuracies)
+        return f"{mean(self.accuracies):.2%} on average after epoch {self.epoch}, {low:.2%} to {high:.2%}"
+
+
+def fast(cfg: "DictConfig", where: Sequence[str], seed: int) -> list[Epoch]:
+    """One whole training of ours, as if it were one epoch; `fit` is the time of all of `Trainer.fit`."""
+    overrides = (f"experiment={cfg.bench.fast}", *where, f"seed={seed}")
+    result = trained(*overrides, data_dir=cfg.data_dir, threads=cfg.threads)
+    seconds = {"seconds": sum(column(result["history"])), "fit": result["seconds"]["fit"]}
+    return [seconds | {"acc": result["metrics"]["test/acc"]}]
+
+
+def recipe(cfg: "DictConfig", train: Callable[..., Iterator[Epoch]], seed: int) -> list[Epoch]:
+    from mnist_exp.training.lightning_overhead import ask_cuda_itself
+
+    ask_cuda_itself()
+    return list(train(data_dir=Path(cfg.data_dir), seed=seed))
+
+
+def to_99(cfg: "DictConfig") -> Iterator[Row]:
+    """Seconds of training until the mean test accuracy over the seeds is 99.0%; nothing is chosen by the test set."""
+    from scripts.bench.contenders import example, public
+
+    say(f"to_99: {cfg.bench.seeds} seeds")
+    theirs, slow = "public recipe", "PyTorch's example"
+    contenders = {
+        OURS: partial(fast, cfg, ON_CPU),
+        theirs: partial(recipe, cfg, public),
+    }
+    if cfg.bench.example_seeds:
+        contenders[slow] = partial(recipe, cfg, partial(example, epochs=cfg.bench.example_epochs))
+    runs = interleave(contenders, cfg.bench.seeds, fewer={slow: cfg.bench.example_seeds})
+    ours = Reached.by(runs[OURS])
+    yield from reaching("to_99", runs[OURS])
+    for name, epochs in runs.items():
+        if name != OURS:
+            reached, target = Reached.by(epochs), {theirs: 0.15}.get(name)
+            share = ratio(ours.seconds, reached.seconds)
+            found = row("to_99", TO_99, name, reached.seconds, ratio=share, target=target, note=str(reached))
+            yield found if ours.goal else missed(found)
+
+
+def reaching(section: str, runs: Sequence[Sequence[Epoch]], target: float | None = None) -> Iterator[Row]:
+    """Ours: the seconds, and whether the goal is reached at all."""
+    ours = Reached.by(runs)
+    found = row(section, TO_99, OURS, ours.seconds, target=target, note=str(ours))
+    yield found if ours.goal else missed(found)
+    yield row(section, f"{TO_99}: all of Trainer.fit", OURS, column([epochs[-1] for epochs in runs], "fit"))
+    error, most = 100 * (1 - mean(ours.accuracies)), 100 * (1 - GOAL)
+    note = f"mean of {len(ours.accuracies)} seeds"
+    yield row(section, f"{TO_99}: test error", OURS, [error], unit="%", target=most, note=note)
+
+
+def missed(found: Row) -> Row:
+    """A time without the accuracy that it was for meets no target."""
+    return replace(found, met=None if found.target is None else False)
+
+
+# ---- where there is a GPU ----
+
+
+def gpu(cfg: "DictConfig") -> Iterator[Row]:
+    """Is the GPU kept busy, and how soon is it done?"""
+    import torch
+
+    if not torch.cuda.is_available():
+        yield row("gpu", "all of it", OURS, [], note="skipped: torch finds no CUDA GPU")
+        return
+    say("gpu: cnn 512")
+    epochs = interleave({OURS: partial(gpu_epoch, cfg)}, cfg.bench.repeats)[OURS]
+    yield row("gpu", "cnn 512: an epoch", OURS, column(epochs), target=0.15)
+    yield row("gpu", "cnn 512: training", OURS, [60_000 / each["seconds"] for each in epochs], unit="images/s")
+    busy = [100 * each["busy"] for each in epochs]
+    yield row("gpu", "cnn 512: GPU busy", OURS, busy, unit="%", note="kernels' time over the epochs', profiled")
+    say(f"gpu: {cfg.bench.fast}, {cfg.bench.seeds} seeds")
+    runs = interleave({OURS: partial(fast, cfg, ON_GPU)}, cfg.bench.seeds)[OURS]
+    yield from reaching("gpu", runs, target=0.3)
+
+
+def gpu_epoch(cfg: "DictConfig", seed: int) -> dict[str, float]:
+    """The median epoch of three; and, the same run again under the profiler, the share of it spent in kernels."""
+    from torch.autograd import DeviceType
+    from torch.profiler import ProfilerActivity, profile
+
+    overrides = ("data=image", "data.val_size=0", "model=cnn", "data.batch_size=512", "trainer=gpu", f"seed={seed}")
+    overrides += ("trainer.max_epochs=3", "trainer.limit_test_batches=1")
+    run = partial(trained, *overrides, data_dir=cfg.data_dir, threads=cfg.threads)
+    seconds = column(run()["history"])
+    with profile(activities=[ProfilerActivity.CUDA]) as profiled:
+        profiled_seconds = column(run()["history"])
+    events = [event for event in profiled.key_averages() if event.device_type == DeviceType.CUDA]
+    kernels = sum(event.self_device_time_total for event in events) / 1e6
+    return {"seconds": median(seconds), "busy": kernels / sum(profiled_seconds)}

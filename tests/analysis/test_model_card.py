@@ -1,0 +1,115 @@
+"""What a model card says, from figures made by hand: python -m pytest tests/test_model_card.py -v"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from mnist_exp.analysis.model_card import Row, call, model_card, read_evaluations, table
+
+ADAM = {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.001}
+CONFIG: dict[str, Any] = {
+    "data": {"batch_size": 64, "folder": None},
+    "model": {
+        "_target_": "a.DigitClassifier",
+        "standardize": True,
+        "optimizer": ADAM,
+        "net": {"_target_": "a.CNN", "hidden": 128},
+    },
+    "trainer": {"max_epochs": 3, "precision": "32-true"},
+}
+ENVIRONMENT = {"device": "cpu", "torch": "2.15", "commit": "0123456789abcdef", "dirty": True}
+RESULT: dict[str, Any] = {
+    "overrides": ["data=image", "name=my run"],
+    "data": {"fingerprint": "sha256:feed", "train": 55000, "val": 5000, "test": 10000},
+    "environment": ENVIRONMENT | {"device": "NVIDIA H100"},
+}
+PART = {"acc": 0.9854, "n": 10000, "interval": [0.9829, 0.9876]}
+
+
+def evaluation(**parts: dict[str, Any]) -> dict[str, Any]:
+    return {"acc": 0.9854, "n": 10000, "ece": 0.0043, "by_subset": parts}
+
+
+def card(**changes: Any) -> str:
+    usual: dict[str, Any] = {
+        "config": CONFIG,
+        "checkpoint": {"path": "best.ckpt", "sha256": "beef", "name": "image-cnn", "seed": 7, "epoch": 2},
+        "parameters": 80202,
+        "test": evaluation(test=PART),
+        "evaluations": {},
+        "files": [Row("best.ckpt", 977000, None, 10000, 2e-4), Row("model.onnx", 340000, 1.2e-6, 10000, 5e-5)],
+        "result": RESULT,
+        "environment": ENVIRONMENT,
+    }
+    return model_card(**usual | changes)
+
+
+def test_a_card_tells_data_recipe_accuracy_and_origin():
+    text = card()
+    for fact in (
+        "98.54% (98.29–98.76)",
+        "55,000 images",
+        "sha256:feed",
+        "| net | `CNN(hidden=128)` |",
+        "| optimizer | `Adam(lr=0.001)` |",
+        "| epochs | 2 (of at most 3) |",
+        "python -m mnist_exp.train data=image 'name=my run'",
+        "`0123456789ab` with changes",
+        "NVIDIA H100",
+        "| model.onnx | 0.34 MB | 1.2e-06 | 10,000/10,000 | 0.050 ms |",
+    ):
+        assert fact in text
+
+
+def test_each_set_has_a_row_and_what_two_suites_measured_alike_one():
+    pen, thin = {"acc": 0.9, "n": 20000}, {"acc": 0.8, "n": 10000, "interval": [0.79, 0.81]}
+    parts: dict[str, Any] = {"pen": pen, "pen/thin": thin}
+    text = card(evaluations={"all": evaluation(test=PART, **parts), "corruptions": evaluation(**parts)})
+    assert text.count("98.54% (98.29–98.76) |") == 1
+    assert "| `all` | `pen` | 20,000 | 90.00% |" in text
+    assert "| `corruptions` | `pen` |" not in text
+    assert "Of 2 sets it read worst: `pen/thin` 80.00%" in text
+
+
+def test_what_was_not_measured_or_recorded_is_said():
+    text = card(result=None)
+    assert "other hands, pens and cameras was not measured" in text
+    assert "which, is not recorded" in text
+    assert "mnist_exp.train" not in text
+
+
+def test_digits_of_ones_own_are_not_called_mnist():
+    assert "not on MNIST" in card(config=CONFIG | {"data": {"batch_size": 64, "train_csv": "mine.csv"}})
+
+
+def test_only_the_files_written_have_an_example():
+    assert "onnxruntime" in card()
+    assert "torch.export.load" not in card()
+
+
+@pytest.mark.parametrize(("sha256", "kept"), [("beef", ["npz-mine"]), ("dead", [])])
+def test_evaluations_of_another_checkpoint_are_left_out(tmp_path: Path, sha256: str, kept: list[str]):
+    (tmp_path / "evaluation-npz-mine.json").write_text(json.dumps({"checkpoint": {"sha256": "beef"}, "suite": {}}))
+    assert list(read_evaluations(tmp_path, sha256)) == kept
+
+
+def test_the_points_of_a_curve_are_left_out(tmp_path: Path):
+    for severity, every in ((3, 1), (5, 5)):
+        found = {"checkpoint": {"sha256": "beef"}, "suite": {"severity": severity, "every": every}}
+        (tmp_path / f"evaluation-corruptions-{severity}.json").write_text(json.dumps(found))
+    assert list(read_evaluations(tmp_path, "beef")) == ["corruptions-3"]
+
+
+def test_a_part_of_the_configuration_reads_as_a_call():
+    assert call(ADAM) == "Adam(lr=0.001)"
+    assert call(None) == "none"
+
+
+def test_the_table_compares_each_file_with_the_checkpoint():
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(table([Row("best.ckpt", 977000, None, 60, 2e-4), Row("model.pt2", 340000, 0.0, 60, 5e-5)]))
+    assert ["model.pt2", "0.34", "MB", "0.0e+00", "60/60", "0.050", "ms"] in map(str.split, capture.get().splitlines())

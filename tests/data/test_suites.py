@@ -1,0 +1,152 @@
+"""What `evaluate` tests on: python -m pytest tests/test_suites.py -v"""
+
+import bz2
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from PIL import Image
+from scipy import ndimage
+
+from mnist_exp.cli.overrides import CONF
+from mnist_exp.data import suites
+from mnist_exp.data.csv_file import write_csv
+from mnist_exp.data.digits import Digits, fingerprint
+from mnist_exp.data.suites import Suite
+from mnist_exp.imaging.corruptions import FAMILIES
+
+SmallMNIST = tuple[Digits, Digits]
+
+
+def suite(name: str, *overrides: str) -> Suite:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return instantiate(compose("evaluate", [f"suite={name}", *overrides]).suite)
+
+
+def test_the_test_suite_is_the_test_set(small_mnist: SmallMNIST):
+    [(name, digits)] = suite("test").subsets()
+    assert name == "test"
+    assert fingerprint(digits) == fingerprint(small_mnist[1])
+
+
+def test_corruptions_are_subsets_of_their_families_with_the_labels_of_the_test_set(small_mnist: SmallMNIST):
+    subsets = dict(suite("corruptions").subsets())
+    assert list(subsets) == [f"{family}/{name}" for family, names in FAMILIES.items() for name in names]
+    assert all(torch.equal(digits.labels, small_mnist[1].labels) for digits in subsets.values())
+    assert len({fingerprint(digits) for digits in subsets.values()}) == len(subsets)
+
+
+def test_severity_and_seed_of_corruptions_come_from_the_configuration(small_mnist: SmallMNIST):
+    untouched = dict(suite("corruptions", "suite.severity=0").subsets())
+    assert all(torch.equal(digits.images, small_mnist[1].images) for digits in untouched.values())
+    noises = (next(suite("corruptions", f"suite.seed={seed}").subsets())[1] for seed in (1, 1, 2))
+    one, same, other = map(fingerprint, noises)
+    assert one == same != other
+
+
+def test_every_fifth_image_can_stand_for_all(small_mnist: SmallMNIST):
+    _, digits = next(suite("corruptions", "suite.every=5", "suite.severity=0").subsets())
+    assert torch.equal(digits.images, small_mnist[1].images[::5])
+    assert torch.equal(digits.labels, small_mnist[1].labels[::5])
+    with pytest.raises(ValueError, match=r"suite\.every"):
+        next(suite("corruptions", "suite.every=0").subsets())
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_all_is_the_three_that_need_no_files(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(suites, "read_usps", lambda _: None)
+    monkeypatch.setattr(suites, "read_load_digits", lambda _: None)
+    names = [name for part in ("test", "corruptions", "other_hands") for name, _ in suite(part).subsets()]
+    assert [name for name, _ in suite("all").subsets()] == names
+
+
+# --- other hands ---
+
+
+def test_a_bitmap_fills_the_box_of_20_with_its_mass_in_the_middle():
+    bitmap = np.zeros((8, 8), np.float32)
+    bitmap[1:7, 2:4] = 1
+    bitmap[6, 2:6] = 1
+    image = suites.enlarge(bitmap)
+    assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
+    assert np.count_nonzero(image.any(axis=1)) == 20
+    assert ndimage.center_of_mass(image) == pytest.approx((14, 14), abs=0.5)
+
+
+def test_load_digits_comes_from_scikit_learn():
+    pytest.importorskip("sklearn")
+    digits = suites.read_load_digits(Path())
+    assert len(digits) == 1797
+    assert digits.labels[:10].tolist() == list(range(10))
+
+
+def test_usps_is_downloaded_once_and_brought_to_mnists_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pixels = " ".join(f"{index}:{1.0 if index % 16 in (7, 8) else -1.0}" for index in range(1, 257))
+    content = bz2.compress(f"2 {pixels}\n10 {pixels}\n".encode())
+    entry = ["http://usps", "usps.t.bz2", hashlib.md5(content).hexdigest()]
+    monkeypatch.setattr("torchvision.datasets.USPS.split_list", {"test": entry})
+    answers = iter([content])
+    monkeypatch.setattr(suites, "download", lambda _: next(answers))
+    for _ in range(2):
+        digits = suites.read_usps(tmp_path)
+    assert digits.labels.tolist() == [1, 9]
+    assert (digits.images[0].amax(dim=0) > 0).sum() == 2 * 20 / 16 // 1
+
+
+def test_what_cannot_be_reached_is_skipped_with_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, small_digits: SmallMNIST
+):
+    def unreachable(_: str) -> bytes:
+        raise TimeoutError("no answer within 5 s")
+
+    monkeypatch.setattr(suites, "download", unreachable)
+    monkeypatch.setattr(suites, "read_load_digits", lambda _: small_digits[1])
+    assert [name for name, _ in suite("other_hands", f"data_dir={tmp_path}").subsets()] == ["load_digits"]
+    assert "usps is skipped" in caplog.text
+    assert "no answer within 5 s" in caplog.text
+
+
+# --- digits of one's own ---
+
+
+def test_a_folder_a_csv_and_an_npz_give_the_digits_they_were_made_from(tmp_path: Path, small_digits: SmallMNIST):
+    digits = small_digits[1]
+    images, labels = digits.images.numpy(), digits.labels.numpy()
+    np.savez(tmp_path / "mine.npz", images=images, labels=labels.astype(np.uint8))
+    write_csv(tmp_path / "mine.csv.gz", images, labels)
+    for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+        (tmp_path / "mine" / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "mine" / str(label) / f"{index:03}.png")
+    for kind, file in {"npz": "mine.npz", "csv": "mine.csv.gz", "folder": "mine"}.items():
+        own = suite(kind, f"suite.path={tmp_path / file}")
+        [(name, read)] = own.subsets()
+        assert (own.label, name) == (f"{kind}-mine", "mine")
+        order = digits.labels.argsort(stable=True) if kind == "folder" else torch.arange(60)
+        assert fingerprint(read) == fingerprint(Digits(digits.images[order], digits.labels[order]))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "fragment"),
+    [
+        ({"images": np.zeros((2, 28, 28), np.uint8)}, "KeyError"),
+        ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.array([1.0, 2.0])}, "whole numbers"),
+        ({"images": np.zeros((0, 28, 28), np.uint8), "labels": np.array([], int)}, "one at least"),
+        ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.array([1, 10])}, "0 to 9"),
+        ({"images": np.zeros((2, 28, 28)), "labels": np.array([1, 2])}, "uint8"),
+    ],
+)
+def test_an_npz_of_other_arrays_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray], fragment: str):
+    np.savez(tmp_path / "mine.npz", **arrays)
+    with pytest.raises(ValueError, match=fragment):
+        list(suite("npz", f"suite.path={tmp_path / 'mine.npz'}").subsets())
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
+def test_a_file_that_is_no_npz_is_named(tmp_path: Path, content: bytes):
+    (tmp_path / "mine.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"mine\.npz is no \.npz"):
+        list(suite("npz", f"suite.path={tmp_path / 'mine.npz'}").subsets())

@@ -1,0 +1,126 @@
+"""What augmentation promises: python -m pytest tests/test_augment.py -v"""
+
+import pytest
+import torch
+from torch import Tensor
+
+from mnist_exp.data.digits import Digits
+from mnist_exp.imaging import augment
+from mnist_exp.imaging.augment import Handwriting
+from mnist_exp.models.classifier import DigitClassifier
+from mnist_exp.models.nets import MLP
+
+EFFECTS = [
+    "fine",
+    "felt",
+    "nib",
+    "faint",
+    "grain",
+    "broken",
+    "hollow",
+    "soften",
+    "coarsen",
+    "noise",
+    "light",
+    "rule",
+    "cover",
+]
+every_effect = pytest.mark.parametrize("name", EFFECTS)
+
+
+@pytest.fixture(scope="module")
+def images(small_digits: tuple[Digits, Digits]) -> Tensor:
+    return small_digits[0].images
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+def test_a_batch_keeps_shape_dtype_and_its_own_bytes(images: Tensor) -> None:
+    before = images.clone()
+    augmented = Handwriting()(images)
+    assert (augmented.shape, augmented.dtype) == (images.shape, torch.uint8)
+    assert torch.equal(images, before)
+
+
+def test_no_images_are_no_trouble(images: Tensor) -> None:
+    assert Handwriting()(images[:0]).shape == (0, 28, 28)
+
+
+def test_equal_images_in_a_batch_come_out_different(images: Tensor) -> None:
+    augmented = Handwriting()(images[4].expand(20, -1, -1))
+    assert len(augmented.unique(dim=0)) == 20
+
+
+def test_the_same_seed_gives_the_same_batch_and_another_seed_another(images: Tensor) -> None:
+    first, second, third = (torch.manual_seed(seed) and Handwriting()(images) for seed in (1, 1, 2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, third)
+
+
+def test_mixed_precision_leaves_the_images_alone(images: Tensor) -> None:
+    exact = Handwriting()(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(torch.manual_seed(0) and Handwriting()(images), exact)
+
+
+def test_strength_0_changes_nothing(images: Tensor) -> None:
+    assert torch.equal(Handwriting(strength=0)(images), images)
+
+
+@pytest.mark.parametrize("part", ["geometry", "elastic", "stretch", "squeeze", "pen", "ink", "camera", "paper"])
+def test_a_part_can_be_left_out(part: str, images: Tensor) -> None:
+    left_out, put_to_0 = (torch.manual_seed(0) and Handwriting(**how)(images) for how in ({"without": part}, {part: 0}))
+    assert torch.equal(left_out, put_to_0)
+    assert not torch.equal(left_out, torch.manual_seed(0) and Handwriting()(images))
+
+
+def test_a_part_that_there_is_not_cannot_be_left_out() -> None:
+    with pytest.raises(ValueError, match=r"augment\.without is one of geometry, .* paper, or null, not .pens."):
+        Handwriting(without="pens")
+
+
+def test_the_digit_is_still_there(images: Tensor) -> None:
+    """Lines, blots and grey paper add ink, a light hand takes some away; few images may lose or gain a lot."""
+    ink = Handwriting()(images).float().mean((1, 2)) / images.float().mean((1, 2))
+    assert 0.7 < ink.median() < 1.3
+    assert (ink < 0.15).float().mean() < 0.05
+
+
+@every_effect
+def test_every_effect_changes_the_image_and_stays_in_touch_with_it(name: str, images: Tensor) -> None:
+    x = images.float() / 255
+    changed = getattr(augment, name)(x).clamp(0, 1)
+    assert changed.shape == x.shape
+    assert not torch.equal(changed, x)
+    cosine = torch.nn.functional.cosine_similarity(x.flatten(1), changed.flatten(1))
+    assert cosine.median() > 0.3
+
+
+def test_pens_are_finer_and_broader(images: Tensor) -> None:
+    x = images.float() / 255
+    assert augment.fine(x).mean() < 0.9 * x.mean()
+    assert augment.felt(x).mean() > 1.2 * x.mean()
+
+
+def test_a_share_is_a_share(images: Tensor) -> None:
+    x = images.float() / 255
+    wiped = augment.apply(x, 0.5, {torch.zeros_like: 0.6, torch.ones_like: 0.4})
+    black, white = ((wiped == value).flatten(1).all(1).float().mean() for value in (0, 1))
+    assert black.item() == pytest.approx(0.3, abs=0.08)
+    assert white.item() == pytest.approx(0.2, abs=0.08)
+    assert torch.equal(augment.apply(x, 0.0, {torch.zeros_like: 1.0}), x)
+
+
+def test_training_sees_augmented_images_and_evaluation_the_digits_as_they_are(
+    images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tensor] = []
+    monkeypatch.setattr(MLP, "forward", lambda _, x: (seen.append(x), x.flatten(1)[:, :10])[1])
+    model = DigitClassifier(name="toy", net=MLP(), augment=torch.zeros_like, standardize=False)
+    model.validation_step((images, torch.zeros(len(images)).long()), 0)
+    model.training_step((images, torch.zeros(len(images)).long()), 99)  # the batch that needs no trainer
+    torch.testing.assert_close(seen[0][:, 0], images / 255)
+    assert not seen[1].any()
