@@ -62,17 +62,19 @@ def export_one(ckpt_path: Path, run_dir: Path, formats: Iterable[str], test: "Di
     """Writes a checkpoint's files, each only if it agrees with the checkpoint. Returns what is known of each."""
     from mnist_exp.analysis.model_card import Row, model_card, read_evaluations
     from mnist_exp.analysis.scores import identify, score
+    from mnist_exp.files import atomic_write, write_text
     from mnist_exp.models.checkpoint import load_classifier
     from mnist_exp.models.export_formats import FORMATS, DisagreementError, check, latency, trace
-    from mnist_exp.result import environment, read_result, whole_file
+    from mnist_exp.result import RunResult, environment
 
+    finished = RunResult.read(run_dir)
     model, config = load_classifier(ckpt_path)
     probs = model.probabilities(test.images)
     program = trace(model)
     rows = [Row(ckpt_path.name, ckpt_path.stat().st_size, None, len(test), latency(model.probabilities, test.images))]
     for name in formats:
         path = run_dir / "export" / f"model.{name}"
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             FORMATS[name].write(program, partial)
             answer = FORMATS[name].read(partial)
             try:
@@ -90,11 +92,10 @@ def export_one(ckpt_path: Path, run_dir: Path, formats: Iterable[str], test: "Di
         test=score({"test": test}, {"test": probs.numpy()}),
         evaluations=read_evaluations(run_dir, checkpoint["sha256"]),
         files=rows,
-        result=read_result(run_dir),
+        result=finished.to_dict() if finished else None,
         environment=environment("cpu"),
     )
-    with whole_file(card) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_text(card, text)
     return rows, card
 
 

@@ -166,9 +166,9 @@ def listing(predictions: list[Prediction]) -> "Table":
 
 def write(path: Path, predictions: list[Prediction], *, kaggle: bool) -> None:
     """predictions.csv, or the form in which Kaggle's Digit Recognizer takes a submission; whole or not at all."""
-    from mnist_exp.result import whole_file
+    from mnist_exp.files import atomic_write
 
-    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["ImageId", "Label"] if kaggle else Prediction._fields)
         rows.writerows((each.file, each.label) if kaggle else each for each in predictions)

@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 
 from mnist_exp.analysis import figures
 from mnist_exp.data.image_datamodule import load_mnist
+from mnist_exp.files import atomic_write
 from mnist_exp.imaging.corruptions import FAMILIES, corrupt
-from mnist_exp.result import whole_file
 
 DIGIT, DRAWN = 35, 100  # one of the first hundred test images, whose draws happen to be large
 COLUMNS = 8  # corruptions side by side
@@ -45,7 +45,7 @@ def main(run_dirs: Sequence[Path], *, data_dir: Path, images: Path) -> None:
         drawn["suites"] = figures.bars(shared, figures.Look.of(list(tested)))
     for name, figure in drawn.items():
         path = images / f"{name}.png"
-        with whole_file(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_bytes(figures.png(figure))
         print(f"{path}: {path.stat().st_size:,} bytes")
 

@@ -5,22 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+from mnist_exp.recipe import is_part_of_recipe
+
 Column = tuple[str, ...]  # a level for each run
 Configs = Sequence[Mapping[str, Any]]
 
-# They tell runs apart and no recipe from another; a milestone is measured, and changes nothing.
-NO_FACTOR = {
-    "seed",
-    "name",
-    "study",
-    "ckpt_path",
-    "milestones",
-    "overwrite",
-    "run_dir",
-    "data_dir",
-    "threads",
-    "logger",
-}
 ABSENT = "(none)"  # the level of a setting that this run's configuration does not have
 
 
@@ -58,7 +47,7 @@ def as_text(level: Any) -> str:
 def _typed(override: str) -> tuple[str, str] | None:
     key, equals, value = override.partition("=")
     key = key.lstrip("+").partition("@")[0]
-    return (key, value.strip("\"'")) if equals and key not in NO_FACTOR else None
+    return (key, value.strip("\"'")) if equals and is_part_of_recipe(key) else None
 
 
 def _varying(configs: Configs, *, preferred: set[str]) -> dict[str, Column]:
@@ -67,7 +56,7 @@ def _varying(configs: Configs, *, preferred: set[str]) -> dict[str, Column]:
     columns = {key: tuple(each.get(key, ABSENT) for each in flat) for key in dict.fromkeys(chain(*flat))}
     first: dict[Column, str] = {columns.get("seed", ()): "seed"}
     for key in sorted(columns, key=lambda key: (key not in preferred, key.count("."))):
-        if key.partition(".")[0] not in NO_FACTOR and len(set(columns[key])) > 1:
+        if is_part_of_recipe(key) and len(set(columns[key])) > 1:
             first.setdefault(columns[key], key)
     return {key: column for key, column in columns.items() if first.get(column) == key != "seed"}
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mnist_exp.analysis import figures
 from mnist_exp.analysis.attribution import attribution, check_corners, corner_groups
-from mnist_exp.analysis.factors import NO_FACTOR
 from mnist_exp.analysis.markdown import (
     NOTHING,
     code,
@@ -27,6 +26,7 @@ from mnist_exp.analysis.markdown import (
 from mnist_exp.analysis.pairs import Pair, Predictions, compare_pairs, disagreements, paired_tests, read_predictions
 from mnist_exp.analysis.runs import Study
 from mnist_exp.analysis.statistics import summarise, wilson_interval
+from mnist_exp.recipe import is_part_of_recipe
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def origin(study: Study, command: str) -> str:
     finished = study.finished
     results = [study.results[run] for run in finished["run"].unique()]
     alike = set.intersection(*(set(result["overrides"]) for result in results))
-    alike = {each for each in alike if each.partition("=")[0] not in {*study.factors, *NO_FACTOR}}
+    alike = {each for each in alike if (key := each.partition("=")[0]) not in study.factors and is_part_of_recipe(key)}
     environments = [result["environment"] for result in results]
     versions = {f"torch {each.get('torch')}, Lightning {each.get('lightning')}" for each in environments}
     prints = sorted(finished["fingerprint"].dropna().unique())

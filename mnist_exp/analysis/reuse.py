@@ -6,11 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from mnist_exp.analysis.factors import NO_FACTOR, flatten
+from mnist_exp.analysis.factors import flatten
 from mnist_exp.analysis.markdown import counted
+from mnist_exp.recipe import PIXEL_SOURCE, is_part_of_recipe
 
-# All in which two data modules may differ while they carry the same pixels in the same order.
-SOURCE_KEYS = {f"data.{key}" for key in ("_target_", "name", "data_dir", "folder", "train_csv", "test_csv")}
 LENT = ["seed", "test/acc", "val/acc", "test/loss", "val/loss", "epoch", "fingerprint"]
 
 
@@ -59,8 +58,8 @@ def why_not(runs: pd.DataFrame, factor: str, cell: Sequence[str], results: Mappi
         return "no run was made both ways to show that they agree"
     for run, other in pairs:
         a, b = (dict(flatten(results[each]["config"])) for each in (run, other))
-        differing = {key for key in a.keys() | b.keys() if a.get(key) != b.get(key)} - SOURCE_KEYS
-        if differing := {key for key in differing if key.partition(".")[0] not in NO_FACTOR}:
+        differing = {key for key in a.keys() | b.keys() if a.get(key) != b.get(key)} - {*PIXEL_SOURCE}
+        if differing := {key for key in differing if is_part_of_recipe(key)}:
             return f"they differ in more than where their pixels come from: {', '.join(sorted(differing))}"
     accuracies = runs.groupby(list(cell))["test/acc"].nunique()
     if unequal := int((accuracies > 1).sum()):

@@ -1,6 +1,5 @@
 """The runs of a study as one table: found, read, grouped by what differs between them, and lent where that is safe."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from mnist_exp.analysis.factors import NO_FACTOR, as_text, find_factors, flatten
+from mnist_exp.analysis.factors import as_text, find_factors, flatten
 from mnist_exp.analysis.markdown import counted
 from mnist_exp.analysis.reuse import borrowed
-from mnist_exp.result import RESULT_FILE
+from mnist_exp.recipe import is_part_of_recipe
+from mnist_exp.result import RESULT_FILE, RunResult
 from mnist_exp.suggestions import did_you_mean
 
 EPOCHS = "epochs"  # the factor that milestones make
@@ -123,21 +123,12 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
 
 def read_run(folder: Path) -> dict[str, Any]:
     """The run's result; a run without one is unfinished."""
-    path = folder / RESULT_FILE
-    if not path.exists():
+    result = RunResult.read(folder)
+    if result is None:
         return {"status": "unfinished", "error": "no result.json: still running, or killed"}
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"status", "seed", "overrides", "config"} - result.keys()
-        if result.get("status") == "finished":
-            missing |= {"metrics", "history", "data", "environment"} - result.keys()
-        if missing:
-            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-    except (OSError, ValueError, AttributeError) as error:
-        raise ValueError(f"cannot read {path}: {error}. Run it again (overwrite=true), or move it away") from error
-    if result["status"] == "finished" and "test/acc" not in result["metrics"]:
-        return result | {"status": "untested", "error": "finished without test/acc"}
-    return result
+    if result.status == "finished" and "test/acc" not in result.metrics:
+        return result.to_dict() | {"status": "untested", "error": "finished without test/acc"}
+    return result.to_dict()
 
 
 def mark_repeated(results: dict[str, dict[str, Any]]) -> None:
@@ -146,7 +137,7 @@ def mark_repeated(results: dict[str, dict[str, Any]]) -> None:
     newest: dict[Any, str] = {}
     for run in sorted(finished, key=lambda run: (Path(run) / RESULT_FILE).stat().st_mtime):
         leaves = flatten(results[run]["config"])
-        key = results[run]["seed"], frozenset(leaf for leaf in leaves if leaf[0] not in NO_FACTOR)
+        key = results[run]["seed"], frozenset(leaf for leaf in leaves if is_part_of_recipe(leaf[0]))
         if earlier := newest.get(key):
             results[earlier] |= {"status": "repeated", "error": f"run again as {run}, which counts"}
         newest[key] = run

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mnist_exp.analysis.statistics import expected_calibration_error, wilson_interval
 from mnist_exp.data.digits import Digits
-from mnist_exp.result import write_json
+from mnist_exp.files import write_json
 
 if TYPE_CHECKING:
     from rich.table import Table

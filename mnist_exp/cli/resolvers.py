@@ -1,6 +1,8 @@
-"""What `${sweep_name:...}` and `${fast_precision:}` in conf/ stand for."""
+"""What `${sweep_name:...}`, `${fast_precision:}` and `${not_in_folder_names:}` in conf/ stand for."""
 
 from omegaconf import OmegaConf
+
+from mnist_exp.recipe import NOT_IN_FOLDER_NAMES
 
 
 def sweep_name(study: str | None, overrides: list[str]) -> str:
@@ -20,3 +22,4 @@ def fast_precision() -> str:
 
 OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
 OmegaConf.register_new_resolver("fast_precision", fast_precision, replace=True)
+OmegaConf.register_new_resolver("not_in_folder_names", lambda: list(NOT_IN_FOLDER_NAMES), replace=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mnist_exp.result import read_result
+from mnist_exp.result import ResultError, RunResult
 
 COLOURS = {"finished": "green", "failed": "red"}
 
@@ -24,17 +24,26 @@ def close_sweep(sweep_dir: Path, *, since: float) -> int:
         table.add_column(column, justify="right")
     unfinished = 0
     for job, overrides in zip(jobs, named, strict=True):
-        result = read_result(job) or {"status": "unfinished"}
-        status, metrics = result["status"], result.get("metrics", {})
+        status, result = read_job(job)
+        metrics = result.metrics if result else {}
         table.add_row(
             " ".join(override for override in overrides if override not in common),
             f"[{COLOURS.get(status, 'yellow')}]{status}",
             *(f"{metrics[key]:.4f}" if key in metrics else "" for key in ("val/acc", "test/acc")),
-            f"{result['seconds']['fit']:.1f}" if "seconds" in result else "",
+            f"{result.seconds['fit']:.1f}" if result and "fit" in result.seconds else "",
         )
-        if "error" in result:
-            table.add_row(f"  [red]{result['error']}")
+        if result and result.error:
+            table.add_row(f"  [red]{result.error}")
         started = (job / ".hydra" / "config.yaml").stat().st_mtime >= since - 1  # file systems round their times
         unfinished += status != "finished" and started
     Console().print(table)
     return 1 if unfinished else 0
+
+
+def read_job(job: Path) -> tuple[str, RunResult | None]:
+    """The status of a job and its result; none where it has none, or one that cannot be read."""
+    try:
+        result = RunResult.read(job)
+    except ResultError:
+        return "unreadable", None
+    return (result.status, result) if result else ("unfinished", None)

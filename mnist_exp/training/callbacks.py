@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint, ProgressBar
 from torch import Tensor
 from torch.nn import functional as F
 
-from mnist_exp.result import write_npz
+from mnist_exp.files import write_npz
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from mnist_exp.result import RESULT_FILE, Stopwatch, environment, read_result, write_json
+from mnist_exp.recipe import PLACES_AND_RESOURCES
+from mnist_exp.result import RESULT_FILE, RunResult, Stopwatch, environment
 
 if TYPE_CHECKING:
     from pytorch_lightning import Trainer
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from mnist_exp.training.callbacks import History, Milestones
 
 logger = logging.getLogger(__name__)
-
-# Where and how, not what: no result depends on them.
-NOT_THE_RUN = {"study": None, "run_dir": "", "data_dir": "", "overwrite": False, "threads": None, "logger": None}
 
 
 def recorded(task: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig) -> float:
@@ -32,30 +30,31 @@ def recorded(task: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig) -> f
     leaves a sweep to go on with its next job.
     """
     run_dir = Path(cfg.run_dir)
-    earlier = read_result(run_dir)
-    if earlier and earlier["status"] == "finished" and not cfg.overwrite and earlier["config"] == identity(cfg):
+    earlier = None if cfg.overwrite else RunResult.read(run_dir)
+    if earlier and earlier.status == "finished" and earlier.config == identity(cfg):
         logger.info("%s is finished: skipped (overwrite=true runs it again)", run_dir)
         return objective(earlier)
     (run_dir / RESULT_FILE).unlink(missing_ok=True)
 
     try:
-        result = head(cfg) | task(cfg)
+        result = RunResult(status="finished", **head(cfg), **task(cfg))
+        if is_main_process():
+            result.write(run_dir)
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         return failed(cfg, error)
     if is_main_process():
-        write_json(run_dir / RESULT_FILE, result)
         close_run(cfg, result)
     return objective(result)
 
 
 def head(cfg: DictConfig) -> dict[str, Any]:
     overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-    return {"status": "finished", "name": cfg.name, "seed": cfg.seed, "overrides": overrides, "config": identity(cfg)}
+    return {"name": cfg.name, "seed": cfg.seed, "overrides": overrides, "config": identity(cfg)}
 
 
 def identity(cfg: DictConfig) -> dict[str, Any]:
     """All that decides a run's result: the resolved configuration without places and resources."""
-    return OmegaConf.to_container(OmegaConf.merge(cfg, NOT_THE_RUN), resolve=True)  # type: ignore[return-value]
+    return OmegaConf.to_container(OmegaConf.merge(cfg, PLACES_AND_RESOURCES), resolve=True)  # type: ignore[return-value]
 
 
 def describe(trainer: "Trainer", history: "History", milestones: "Milestones", seconds: Stopwatch) -> dict[str, Any]:
@@ -105,9 +104,7 @@ def failed(cfg: DictConfig, error: BaseException) -> float:
         message += f" (ckpt_path={last} goes on after the last whole epoch)"
     if is_main_process():
         trace = "".join(traceback.format_exception(error))
-        write_json(
-            Path(cfg.run_dir) / RESULT_FILE, head(cfg) | {"status": "failed", "error": message, "traceback": trace}
-        )
+        RunResult(status="failed", **head(cfg), error=message, traceback=trace).write(Path(cfg.run_dir))
         logger.error("%s", message)
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         raise error
@@ -116,8 +113,8 @@ def failed(cfg: DictConfig, error: BaseException) -> float:
     return float("nan")
 
 
-def objective(result: dict[str, Any]) -> float:
-    metrics = result["metrics"]
+def objective(result: RunResult) -> float:
+    metrics = result.metrics
     return metrics.get("val/acc", metrics.get("test/acc", float("nan")))
 
 
@@ -129,14 +126,14 @@ def is_main_process() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
 
 
-def close_run(cfg: DictConfig, result: dict[str, Any]) -> None:
+def close_run(cfg: DictConfig, result: RunResult) -> None:
     """A line in the log; on the screen, after a single run, a short table."""
-    metrics, seconds = result["metrics"], result["seconds"]
+    metrics, seconds = result.metrics, result.seconds
     logger.info(
         "finished: test accuracy %.2f%% after epoch %s of %s, fit in %.1f s",
         100 * metrics.get("test/acc", float("nan")),
-        result["epoch"],
-        len(result["history"]),
+        result.epoch,
+        len(result.history),
         seconds["fit"],
     )
     if in_sweep():
@@ -146,7 +143,7 @@ def close_run(cfg: DictConfig, result: dict[str, Any]) -> None:
 
     table = Table.grid(padding=(0, 2))
     for key, value in {
-        "test accuracy": f"{100 * metrics.get('test/acc', float('nan')):.2f}% of {result['data']['test']:,} images",
+        "test accuracy": f"{100 * metrics.get('test/acc', float('nan')):.2f}% of {result.data['test']:,} images",
         "seconds": "  ".join(f"{phase} {value:.1f}" for phase, value in seconds.items()),
         "folder": cfg.run_dir,
         "to look at it": "tensorboard --logdir outputs",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnist_exp.cli.command import command
-from mnist_exp.result import whole_file, write_json
+from mnist_exp.files import atomic_write, write_json
 from mnist_exp.suggestions import did_you_mean
 from scripts.bench import processes, training
 from scripts.bench.measure import Row, machine, say
@@ -77,7 +77,7 @@ def measure(report: Report, name: str, section: Section, cfg: "DictConfig") -> N
 def write(report: Report, path: Path) -> None:
     """path: without its suffix; .json and .md are added."""
     write_json(path.with_suffix(".json"), asdict(report))
-    with whole_file(path.with_suffix(".md")) as partial:
+    with atomic_write(path.with_suffix(".md")) as partial:
         partial.write_text(markdown(report), encoding="utf-8")
 
 

@@ -1,6 +1,6 @@
 """What `bench.py` measures in a process of its own, since memory and start-up show only in one that did nothing else.
 
-    python -m scripts.bench.fresh_process read ours data/mnist_train.csv    # one line of JSON: seconds, and MB over the start
+    python -m scripts.bench.fresh_process read ours data/mnist_train.csv    # prints JSON: seconds, MB over the start
 
 The measuring begins after the imports. Each reader is given as a function that imports what it needs and returns the
 one to be measured.

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from mnist_exp.data.digits import Digits
+from mnist_exp.files import write_json
 from mnist_exp.imaging.corruptions import FAMILIES
-from mnist_exp.result import write_json
 
 SUBSETS = [f"{family}/{name}" for family, names in FAMILIES.items() for name in names]
 FIGURES = {"corruptions.png", "suites.png", "severity.png"}
