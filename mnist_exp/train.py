@@ -21,6 +21,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
 
     from mnist_exp.result import Stopwatch
     from mnist_exp.training.callbacks import History, Milestones, Predictions, SeedEveryEpoch
+    from mnist_exp.training.checkpoint_io import AtomicCheckpointIO
     from mnist_exp.training.lightning_messages import quiet
     from mnist_exp.training.lightning_overhead import NoProfiler, ask_cuda_itself
     from mnist_exp.training.run import describe
@@ -46,7 +47,12 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     logger = instantiate(cfg.logger) or False
     profiler = cfg.trainer.profiler or NoProfiler()
     trainer = instantiate(
-        cfg.trainer, callbacks=callbacks, logger=logger, profiler=profiler, default_root_dir=str(run_dir)
+        cfg.trainer,
+        callbacks=callbacks,
+        logger=logger,
+        profiler=profiler,
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=str(run_dir),
     )
 
     # Pixels first, each step timed by itself.

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -81,3 +83,30 @@ def test_what_a_killed_writer_left_is_removed_by_the_next_one(tmp_path: Path):
         os.utime(file, (long_ago, long_ago))
     write_text(tmp_path / "train.csv", "whole")
     assert sorted(file.name for file in tmp_path.iterdir()) == [recent.name, foreign.name, "train.csv"]
+
+
+WRITE_FOR_EVER = """
+import sys
+from pathlib import Path
+from mnist_exp.files import write_bytes
+
+path = Path(sys.argv[1])
+for count in range(10**9):
+    write_bytes(path, bytes([count % 256]) * 5_000_000)
+    if count == 0:
+        print("started", flush=True)
+"""
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.003, 0.011, 0.029])
+def test_a_killed_writer_leaves_a_whole_file(delay: float, tmp_path: Path):
+    path = tmp_path / "file"
+    command = [sys.executable, "-c", WRITE_FOR_EVER, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout
+        writer.stdout.readline()
+        time.sleep(delay)  # wherever it is then: the file is whole
+        writer.kill()
+    content = path.read_bytes()
+    assert len(content) == 5_000_000
+    assert len(set(content)) == 1

@@ -1,0 +1,27 @@
+"""How Lightning's checkpoints get to the disk and back."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from mnist_exp.files import atomic_write
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints are written whole or not at all, and reading one never runs code from it.
+
+    Lightning writes to the system's temporary folder and moves the file. Where that folder is another file system, the
+    move is a copy over the earlier checkpoint, so a kill or a full disk would lose both.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        assert storage_options is None, "storage options are for remote file systems"
+        with atomic_write(Path(path)) as partial, partial.open("wb") as file:
+            torch.save(checkpoint, file)
+
+    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
+        """Read tensors and plain Python values, whatever `weights_only` says. Raises what torch.load raises."""
+        del weights_only
+        return torch.load(path, map_location=map_location, weights_only=True)
