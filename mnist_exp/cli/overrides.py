@@ -18,7 +18,8 @@ from omegaconf.errors import OmegaConfBaseException
 from mnist_exp.cli import resolvers  # noqa: F401  # registers them: conf/ uses them
 from mnist_exp.suggestions import did_you_mean
 
-CONF = Path(__file__).parents[2] / "conf"
+PACKAGE = Path(__file__).parents[1]
+CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"  # in a wheel, in the repository
 
 
 class OverrideError(ValueError):
