@@ -2,6 +2,14 @@
 
 import pytest
 import torch
+from stored_results import (
+    EFFECTS,
+    assert_close,
+    describe_effect,
+    describe_handwriting,
+    handwriting_settings,
+    stored,
+)
 from torch import Tensor
 
 from mnist_exp.data.digits import Digits
@@ -10,21 +18,6 @@ from mnist_exp.imaging.augment import Handwriting
 from mnist_exp.models.classifier import DigitClassifier
 from mnist_exp.models.nets import MLP
 
-EFFECTS = [
-    "fine",
-    "felt",
-    "nib",
-    "faint",
-    "grain",
-    "broken",
-    "hollow",
-    "soften",
-    "coarsen",
-    "noise",
-    "light",
-    "rule",
-    "cover",
-]
 every_effect = pytest.mark.parametrize("name", EFFECTS)
 
 
@@ -97,6 +90,16 @@ def test_every_effect_changes_the_image_and_stays_in_touch_with_it(name: str, im
     assert not torch.equal(changed, x)
     cosine = torch.nn.functional.cosine_similarity(x.flatten(1), changed.flatten(1))
     assert cosine.median() > 0.3
+
+
+@every_effect
+def test_every_effect_gives_the_stored_result(name: str) -> None:
+    assert_close(describe_effect(name), stored()["effects"][name])
+
+
+@pytest.mark.parametrize(("name", "settings"), handwriting_settings().items())
+def test_handwriting_gives_the_stored_result(name: str, settings: dict[str, float]) -> None:
+    assert_close(describe_handwriting(settings), stored()["handwriting"][name])
 
 
 def test_pens_are_finer_and_broader(images: Tensor) -> None:
