@@ -20,19 +20,19 @@ from mnist_exp.imaging.corruptions import FAMILIES, corrupt
 STORED = Path(__file__).parents[1] / "assets" / "imaging.json"
 CORRUPTIONS = [name for names in FAMILIES.values() for name in names]
 EFFECTS = [
-    "fine",
-    "felt",
-    "nib",
-    "faint",
-    "grain",
-    "broken",
-    "hollow",
-    "soften",
-    "coarsen",
-    "noise",
-    "light",
-    "rule",
-    "cover",
+    "fine_pen",
+    "felt_pen",
+    "broad_nib",
+    "faint_ink",
+    "paper_grain",
+    "skipping_pen",
+    "outline",
+    "out_of_focus",
+    "low_resolution",
+    "noise_and_dust",
+    "uneven_light",
+    "stray_line",
+    "covered_part",
 ]
 PARTS = ["geometry", "elastic", "stretch", "squeeze", "pen", "ink", "camera", "paper"]
 TOLERANCE = 0.03  # grey levels: another processor may round a few pixels to the next level

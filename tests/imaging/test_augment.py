@@ -104,17 +104,17 @@ def test_handwriting_gives_the_stored_result(name: str, settings: dict[str, floa
 
 def test_pens_are_finer_and_broader(images: Tensor) -> None:
     x = images.float() / 255
-    assert augment.fine(x).mean() < 0.9 * x.mean()
-    assert augment.felt(x).mean() > 1.2 * x.mean()
+    assert augment.fine_pen(x).mean() < 0.9 * x.mean()
+    assert augment.felt_pen(x).mean() > 1.2 * x.mean()
 
 
 def test_a_share_is_a_share(images: Tensor) -> None:
     x = images.float() / 255
-    wiped = augment.apply(x, 0.5, {torch.zeros_like: 0.6, torch.ones_like: 0.4})
+    wiped = augment.apply_one_of(x, 0.5, {torch.zeros_like: 0.6, torch.ones_like: 0.4})
     black, white = ((wiped == value).flatten(1).all(1).float().mean() for value in (0, 1))
     assert black.item() == pytest.approx(0.3, abs=0.08)
     assert white.item() == pytest.approx(0.2, abs=0.08)
-    assert torch.equal(augment.apply(x, 0.0, {torch.zeros_like: 1.0}), x)
+    assert torch.equal(augment.apply_one_of(x, 0.0, {torch.zeros_like: 1.0}), x)
 
 
 def test_training_sees_augmented_images_and_evaluation_the_digits_as_they_are(

@@ -150,7 +150,7 @@ def test_no_images_are_no_trouble() -> None:
 
 
 def test_a_mistyped_name_is_answered_with_the_nearest_and_the_list(digits: Tensor) -> None:
-    with pytest.raises(ValueError, match=r"Did you mean 'zigzag'\? There are: shot_noise, .*camera_lowres"):
+    with pytest.raises(ValueError, match=r"did you mean 'zigzag'\? There are: shot_noise, .*camera_lowres"):
         corrupt(digits, "zigzak", severity=3, seed=0)
 
 
