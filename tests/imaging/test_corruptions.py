@@ -133,6 +133,12 @@ def test_severity_3_is_the_published_one_where_it_can_be_read_off(digits: Tensor
     }
 
 
+def test_jpeg_rounds_to_the_steps_of_the_standard() -> None:
+    file = io.BytesIO()
+    Image.new("L", (8, 8)).save(file, "JPEG", quality=50)
+    assert corruptions.JPEG_STEPS.flatten().tolist() == list(Image.open(file).quantization[0])
+
+
 @pytest.mark.parametrize(("severity", "quality"), [(1, 40), (3, 15), (5, 4)])
 def test_jpeg_is_what_pillow_makes_of_it(severity: int, quality: int, digits: Tensor) -> None:
     theirs = []
