@@ -255,7 +255,9 @@ def _trace(ink: np.ndarray, digit: np.ndarray) -> np.ndarray:
 
 def _widen(strokes: np.ndarray, width: float) -> np.ndarray:
     """The strokes with ink added on all sides until they are `width` pixels wide; wider ones stay as they are."""
-    own_width = 4 * ndimage.distance_transform_edt(strokes)[strokes].mean() - 1  # exact for a long straight stroke
+    own_width = (
+        4 * ndimage.distance_transform_edt(strokes)[strokes].mean() - 1
+    )  # from paper to paper, if it is straight
     added = (width - own_width) / 2
     if added <= 0:
         return strokes

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from drawn_photos import PHOTOS, STROKES
 from torch import Tensor
 
 from mnist_exp.imaging import augment
 from mnist_exp.imaging.augment import Handwriting
 from mnist_exp.imaging.corruptions import FAMILIES, corrupt
+from mnist_exp.imaging.photo import to_mnist_form
 
 STORED = Path(__file__).parents[1] / "assets" / "imaging.json"
 CORRUPTIONS = [name for names in FAMILIES.values() for name in names]
@@ -86,6 +88,12 @@ def handwriting_settings() -> dict[str, dict[str, float]]:
     return {"default": {}, "half": {"strength": 0.5}} | {part: nothing | {part: alone[part]} for part in PARTS}
 
 
+def describe_photos(name: str) -> list[list[float]]:
+    """One description for each digit, written in one of the kinds of photos."""
+    pages = (PHOTOS[name](digit).clip(0, 255).astype(np.uint8) for digit in STROKES)
+    return [describe(to_mnist_form(page)) for page in pages]
+
+
 def stored() -> dict[str, Any]:
     return json.loads(STORED.read_text(encoding="utf-8"))
 
@@ -100,6 +108,7 @@ def main() -> None:
         "corruptions": {name: describe_corruption(name) for name in CORRUPTIONS},
         "effects": {name: describe_effect(name) for name in EFFECTS},
         "handwriting": {name: describe_handwriting(settings) for name, settings in handwriting_settings().items()},
+        "photos": {name: describe_photos(name) for name in PHOTOS},
     }
     kinds = []
     for kind, values in results.items():
