@@ -131,7 +131,7 @@ class Handwriting:
 def apply_one_of(x: Tensor, fraction: float, effects: dict[Effect, float]) -> Tensor:
     """A copy of the images in which at most one of the effects is applied to each.
 
-    fraction: of the images, that get an effect.
+    fraction: how many of the images get an effect, 0..1.
     effects: each effect with its portion of that fraction; the portions add up to 1.
     """
     choice = torch.rand(len(x), device=x.device) / fraction if fraction else torch.ones(len(x), device=x.device)

@@ -33,7 +33,7 @@ from mnist_exp.imaging.printed_lines import find_printed_lines
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")  # no EPS: it would start Ghostscript
 MAX_PIXELS = 50_000_000  # larger pictures are refused from the header: decoding them would take 150 MB and more
 MIN_SIDE = 8  # pixels, of the shorter side
-WORK_SIDES = (128, 512)  # pixels: smaller pictures are enlarged to the first, larger ones reduced to the second
+WORK_SIDES = (128, 512)  # pixels of the longer side: smaller pictures are enlarged, larger ones reduced
 STROKE_WIDTH = 2.0  # pixels of the 28x28; MNIST's own have a median of 2.5, and half of them are 2.2 to 3.1 wide
 BOX = 20  # pixels: the longer side of MNIST's digits
 
@@ -43,7 +43,7 @@ PAPER_WINDOW = 0.4  # of the side: what is dark over a wider patch is shadow or 
 SURROUNDINGS = (32, 13)  # the picture is reduced to 32x32, where 13x13 pixels are the surroundings of one
 
 # What is ink, as a fraction of the paper's light
-NOISE_PERCENTILE = 16  # paper is lighter than its median by this much noise, one sigma; ink is never lighter
+NOISE_PERCENTILE = 16  # of all pixels: one sigma lighter than the median paper; there is no ink on that side
 NOISE_SIGMAS = 3  # ink is darker than the paper's noise by this many sigmas
 FAINTEST = 0.03  # ink takes at least this fraction of the paper's light
 TYPICAL_PERCENTILE = 80  # of all marks: the darkness of a stroke's middle
@@ -59,7 +59,7 @@ NARROW_CROP = 2  # times as high as wide: such a crop may hold a 1 that looks li
 OVERSAMPLING = 8  # strokes are drawn at 160 pixels, then averaged down to 20: this gives MNIST's grey edges
 MARGIN = 4  # pixels around the digit, so that resizing sees paper on all sides
 OUTLINE = 0.5  # times the darkest ink near by: where the edge of a blurred stroke was
-OUTLINE_WINDOW = 4  # pixels of the result, across: wider than a blurred pen, narrower than the holes of an 8
+OUTLINE_WINDOW = 4  # pixels of the result: width of the window in which the darkest ink is the stroke's own
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is below Pillow's own limit
 
@@ -149,6 +149,7 @@ def to_mnist_form(grey: np.ndarray, *, stroke_width: float | None = STROKE_WIDTH
 
 
 def _resize(picture: np.ndarray, scale: float, method: Image.Resampling = Image.Resampling.BICUBIC) -> np.ndarray:
+    """`picture` with its height and width times `scale`."""
     height, width = (max(1, round(length * scale)) for length in picture.shape)
     return np.asarray(Image.fromarray(picture).resize((width, height), method))
 
@@ -213,12 +214,15 @@ def find_digit(ink: np.ndarray) -> np.ndarray:
     marks = find_marks(ink)
     strokes = sharpen(marks, ink)
     pieces = find_pieces(strokes & ~find_printed_lines(marks), ink)
-    is_blank = not are_large(pieces).any()
-    if is_blank and ink.shape[0] < NARROW_CROP * ink.shape[1]:
+    if are_large(pieces).any():
+        members = join_digit(pieces)
+        has_no_margin = bool((extent(pieces.boxes[members]) > WHOLE_PICTURE * np.array(ink.shape)).any())
+    elif ink.shape[0] >= NARROW_CROP * ink.shape[1]:
+        has_no_margin = True
+    else:
         raise PhotoError("blank: specks or printed lines, but no digit; take a sharper or closer photo")
-    members = None if is_blank else join_digit(pieces)
-    if members is None or (extent(pieces.boxes[members]) > WHOLE_PICTURE * np.array(ink.shape)).any():
-        pieces = find_pieces(strokes, ink)  # a crop without margin: what runs from edge to edge is the digit's
+    if has_no_margin:  # what runs from edge to edge is part of the digit, and no printed line
+        pieces = find_pieces(strokes, ink)
         members = join_digit(pieces)
     if has_second_digit(pieces, members):
         raise PhotoError("more than one digit; crop the picture to one")
@@ -255,9 +259,8 @@ def _trace(ink: np.ndarray, digit: np.ndarray) -> np.ndarray:
 
 def _widen(strokes: np.ndarray, width: float) -> np.ndarray:
     """The strokes with ink added on all sides until they are `width` pixels wide; wider ones stay as they are."""
-    own_width = (
-        4 * ndimage.distance_transform_edt(strokes)[strokes].mean() - 1
-    )  # from paper to paper, if it is straight
+    depth = ndimage.distance_transform_edt(strokes)[strokes].mean()
+    own_width = 4 * depth - 1  # for a straight stroke: the distance from paper to paper
     added = (width - own_width) / 2
     if added <= 0:
         return strokes
