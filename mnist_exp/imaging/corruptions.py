@@ -214,7 +214,7 @@ def fog(x: Tensor, thickness: float, g: Generator) -> Tensor:
 def spatter(x: Tensor, threshold: float, g: Generator) -> Tensor:
     """Blots of mud, a quarter white, where smooth noise is above the threshold."""
     mud = blur((random_smooth_noise(g, len(x), 1.0) > threshold).float(), 1.5)
-    mud = mud * (mud >= 0.8)  # only where there is nearly nothing else: small blots go, large ones get soft edges
+    mud = mud * (mud >= 0.8)  # drops small blots and the soft edges of large ones
     return x * (1 - mud) + 0.25 * mud
 
 
@@ -223,7 +223,8 @@ def dotted_line(x: Tensor, level: tuple[float, int], g: Generator) -> Tensor:
     """Dotted lines from the left edge to the right one. level: how white, how many."""
     opacity, count = level
     start, end = uniform(g, 0, SIZE - 2, 2, len(x), 3, 1, 1)
-    line = line_profile((ROW - start - (end - start) * COLUMN / (SIZE - 1)).abs()) * (COLUMN % 4 >= 2)
+    dots = COLUMN % 4 >= 2  # two columns of four
+    line = line_profile((ROW - start - (end - start) * COLUMN / (SIZE - 1)).abs()) * dots
     return x + opacity * line[:, :count].amax(1)
 
 
@@ -231,12 +232,13 @@ def dotted_line(x: Tensor, level: tuple[float, int], g: Generator) -> Tensor:
 def zigzag(x: Tensor, level: tuple[float, int], g: Generator) -> Tensor:
     """Zigzag lines, 2 pixels up and down with a period of 8, on a slightly tilted base. level: how white, how many."""
     opacity, count = level
+    left, width = 2, 23  # the base goes from column 2 to column 25, and 5 rows up or down at most
     start = uniform(g, 0, SIZE - 2, len(x), 3, 1, 1)
-    angle = torch.atan(uniform(g, -5, 5, len(x), 3, 1, 1) / 23)
-    along = (COLUMN - 2) * angle.cos() + (ROW - start) * angle.sin()
-    across = (ROW - start) * angle.cos() - (COLUMN - 2) * angle.sin()
+    angle = torch.atan(uniform(g, -5, 5, len(x), 3, 1, 1) / width)
+    along = (COLUMN - left) * angle.cos() + (ROW - start) * angle.sin()
+    across = (ROW - start) * angle.cos() - (COLUMN - left) * angle.sin()
     wave = ((along - 2) % 8 - 4).abs() - 2
-    line = line_profile((across - wave).abs()) * (along >= 0) * (along * angle.cos() <= 23)
+    line = line_profile((across - wave).abs()) * (along >= 0) * (along * angle.cos() <= width)
     return x + opacity * line[:, :count].amax(1)
 
 
@@ -258,8 +260,9 @@ def canny_edges(x: Tensor, level: tuple[float, float], _: Generator) -> Tensor:
         before, after = strength.roll(step, (1, 2)), strength.roll((-step[0], -step[1]), (1, 2))
         strongest |= (direction == number) & (strength > before) & (strength >= after)
 
-    weak = (strongest & (strength > 0.1)).float()
-    edges = weak * (strength > 0.2)
+    weak_edge, strong_edge = 0.1, 0.2  # scikit-image's thresholds
+    weak = (strongest & (strength > weak_edge)).float()
+    edges = weak * (strength > strong_edge)
     for _round in range(10):  # a weak edge counts if it touches a strong one, or another weak one that counts
         edges = dilate(edges) * weak
     return torch.lerp(x, edges, fraction)
@@ -296,8 +299,8 @@ def hand_size(x: Tensor, factor: float, g: Generator) -> Tensor:
 @corruption("hand", levels=(0.5, 0.85, 1.2, 1.55, 1.9))
 def hand_elastic(x: Tensor, pixels: float, g: Generator) -> Tensor:
     """An unsteady hand: smooth random displacements with this standard deviation (Simard et al. 2003)."""
-    flow = torch.stack([random_smooth_noise(g, len(x), 3.5), random_smooth_noise(g, len(x), 3.5)], dim=-1)
-    return displace(x, pixels * flow)
+    bend_x, bend_y = (random_smooth_noise(g, len(x), sigma=3.5) for _ in range(2))
+    return displace(x, pixels * torch.stack([bend_x, bend_y], dim=-1))
 
 
 # --- pen: what they write with ---
