@@ -22,6 +22,7 @@ from mnist_exp.data.image_datamodule import load_mnist
 from mnist_exp.data.image_folder import read_image_folder
 from mnist_exp.data.mnist_download import download, write_whole
 from mnist_exp.imaging.corruptions import FAMILIES, corrupt
+from mnist_exp.imaging.geometry import centre_by_mass
 
 logger = logging.getLogger(__name__)
 
@@ -204,8 +205,4 @@ def enlarge(bitmap: np.ndarray) -> np.ndarray:
     box = bitmap[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     height, width = (max(1, round(side * 20 / max(box.shape))) for side in box.shape)
     ink = np.asarray(Image.fromarray(box).resize((width, height), Image.Resampling.BICUBIC)).clip(0, 1)
-    mass = (np.average(np.arange(len(line)), weights=line) for line in (ink.sum(axis=1), ink.sum(axis=0)))
-    top, left = (min(max(round(14 - at), 0), 28 - side) for at, side in zip(mass, ink.shape, strict=True))
-    image = np.zeros((28, 28), np.uint8)
-    image[top : top + height, left : left + width] = np.round(255 * ink)
-    return image
+    return centre_by_mass(ink)
