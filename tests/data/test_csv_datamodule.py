@@ -56,7 +56,7 @@ def test_for_files_of_your_own_nothing_is_downloaded_or_written(tmp_path: Path, 
     datamodule = CSVDataModule(name="csv", data_dir=str(tmp_path), train_csv="a.csv", test_csv="b.csv")
     datamodule.prepare_data()
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(CSVError, match=r"a\.csv: there is no such file"):
+    with pytest.raises(CSVError, match=r"no file .*a\.csv"):
         datamodule.load()
 
 
