@@ -20,7 +20,8 @@ from mnist_exp.data.csv_file import read_csv
 from mnist_exp.data.digits import Digits
 from mnist_exp.data.image_datamodule import load_mnist
 from mnist_exp.data.image_folder import read_image_folder
-from mnist_exp.data.mnist_download import download, write_whole
+from mnist_exp.data.mnist_download import download
+from mnist_exp.files import write_bytes
 from mnist_exp.imaging.corruptions import FAMILIES, corrupt
 
 logger = logging.getLogger(__name__)
@@ -186,8 +187,7 @@ def read_usps(data_dir: Path) -> Digits:
             raise OSError(f"{url} cannot be reached ({error}); lay the file in {path.parent} by hand") from error
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
             raise ValueError(f"what {url} sent is damaged (its MD5 is another)")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
+        write_bytes(path, content)
     usps = USPS(str(path.parent), train=False)
     return from_bitmaps(usps.data / 255, np.array(usps.targets))
 
