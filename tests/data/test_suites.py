@@ -74,21 +74,21 @@ def test_all_is_the_three_that_need_no_files(monkeypatch: pytest.MonkeyPatch):
     assert [name for name, _ in suite("all").subsets()] == names
 
 
-# --- other hands ---
+# ---- digits by other people ----
 
 
 def test_a_bitmap_fills_the_box_of_20_with_its_mass_in_the_middle():
     bitmap = np.zeros((8, 8), np.float32)
     bitmap[1:7, 2:4] = 1
     bitmap[6, 2:6] = 1
-    image = suites.enlarge(bitmap)
+    image = suites.bitmap_to_mnist_form(bitmap)
     assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
     assert np.count_nonzero(image.any(axis=1)) == 20
     assert ndimage.center_of_mass(image) == pytest.approx((14, 14), abs=0.5)
 
 
-def enlarge_by_hand(bitmap: np.ndarray) -> np.ndarray:
-    """`enlarge`, a step at a time: crop, scale to 20, put the centre of mass on the centre."""
+def mnist_form_by_hand(bitmap: np.ndarray) -> np.ndarray:
+    """`bitmap_to_mnist_form`, a step at a time: crop, scale to 20, put the centre of mass on the centre."""
     ys, xs = np.nonzero(bitmap)
     box = bitmap[min(ys) : max(ys) + 1, min(xs) : max(xs) + 1]
     factor = 20 / max(box.shape)
@@ -99,23 +99,23 @@ def enlarge_by_hand(bitmap: np.ndarray) -> np.ndarray:
     return np.pad(np.round(255 * ink), ((top, 28 - top - size[1]), (left, 28 - left - size[0]))).astype(np.uint8)
 
 
-def test_bitmaps_of_any_shape_and_position_are_enlarged_as_by_hand():
+def test_bitmaps_of_any_shape_and_position_are_brought_to_mnists_form_as_by_hand():
     rng = np.random.default_rng(0)
     for height, width in [(8, 8), (16, 16), (2, 9), (9, 2), (3, 12), (40, 25)]:
         for _ in range(5):
             bitmap = np.float32(rng.random((height, width)) * (rng.random((height, width)) < 0.7))
             bitmap[rng.integers(height), rng.integers(width)] = 1
-            np.testing.assert_array_equal(suites.enlarge(bitmap), enlarge_by_hand(bitmap))
+            np.testing.assert_array_equal(suites.bitmap_to_mnist_form(bitmap), mnist_form_by_hand(bitmap))
 
 
 def test_a_line_of_one_pixel_is_not_lost_and_the_box_stays_within_the_image():
     line = np.zeros((8, 8), np.float32)
     line[3] = [0, 1, 1, 1, 1, 1, 1, 0]
-    image = suites.enlarge(line)
+    image = suites.bitmap_to_mnist_form(line)
     assert (image.any(axis=1).sum(), image.any(axis=0).sum()) == (3, 20)
     lopsided = np.full((20, 20), 0.001, np.float32)
     lopsided[0, 0] = 1  # its centre of mass is so near a corner that the box would leave the image
-    assert [side.nonzero()[0][[0]].tolist() for side in (lopsided, suites.enlarge(lopsided))] == [[0], [8]]
+    assert [side.nonzero()[0][[0]].tolist() for side in (lopsided, suites.bitmap_to_mnist_form(lopsided))] == [[0], [8]]
 
 
 def test_load_digits_comes_from_scikit_learn_with_ink_from_0_to_16():
@@ -132,7 +132,7 @@ def test_load_digits_comes_from_scikit_learn_with_ink_from_0_to_16():
 def test_bitmaps_keep_their_order_labels_and_ink():
     ink = np.zeros((2, 4, 4))
     ink[0, :, 1:3], ink[1, 1:3] = 1, 0.5
-    digits = suites.from_bitmaps(ink, np.array([4, 2], np.uint8))
+    digits = suites.digits_from_bitmaps(ink, np.array([4, 2], np.uint8))
     assert digits.labels.tolist() == [4, 2]
     assert [image.max() for image in digits.images] == [255, 128]
     assert digits.images[0].any(dim=1).sum() == digits.images[1].any(dim=0).sum() == 20
@@ -167,12 +167,12 @@ def test_usps_is_downloaded_once_and_brought_to_mnists_form(tmp_path: Path, monk
 def test_a_damaged_download_of_usps_is_refused_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     content = usps_file(monkeypatch)
     monkeypatch.setattr(suites, "download", lambda _: content[:-1])
-    with pytest.raises(ValueError, match="http://usps sent is damaged"):
+    with pytest.raises(ValueError, match="http://usps is damaged"):
         suites.read_usps(tmp_path)
     assert list(tmp_path.rglob("*.bz2")) == []
 
 
-def test_what_cannot_be_reached_is_skipped_with_a_word(
+def test_a_set_that_cannot_be_reached_is_skipped_with_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, small_digits: SmallMNIST
 ):
     def unreachable(_: str) -> bytes:
@@ -185,7 +185,7 @@ def test_what_cannot_be_reached_is_skipped_with_a_word(
     assert "no answer within 5 s" in caplog.text
 
 
-# --- digits of one's own ---
+# ---- your own digits ----
 
 
 def test_a_folder_a_csv_and_an_npz_give_the_digits_they_were_made_from(tmp_path: Path, small_digits: SmallMNIST):
@@ -209,7 +209,7 @@ def test_a_folder_a_csv_and_an_npz_give_the_digits_they_were_made_from(tmp_path:
     [
         ({"images": np.zeros((2, 28, 28), np.uint8)}, "KeyError"),
         ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.array([1.0, 2.0])}, "whole numbers"),
-        ({"images": np.zeros((0, 28, 28), np.uint8), "labels": np.array([], int)}, "one at least"),
+        ({"images": np.zeros((0, 28, 28), np.uint8), "labels": np.array([], int)}, "at least one"),
         ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.array([1, 10])}, "0 to 9"),
         ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.array(["1", "2"])}, "whole numbers"),
         ({"images": np.zeros((2, 28, 28)), "labels": np.array([1, 2])}, "uint8"),
@@ -222,7 +222,7 @@ def test_an_npz_of_other_arrays_is_refused(tmp_path: Path, arrays: dict[str, np.
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
-def test_a_file_that_is_no_npz_is_named(tmp_path: Path, content: bytes):
+def test_a_file_that_is_not_an_npz_is_named(tmp_path: Path, content: bytes):
     (tmp_path / "mine.npz").write_bytes(content)
-    with pytest.raises(ValueError, match=r"mine\.npz is no \.npz"):
+    with pytest.raises(ValueError, match=r"mine\.npz is not an \.npz"):
         list(suite("npz", f"suite.path={tmp_path / 'mine.npz'}").subsets())
