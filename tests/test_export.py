@@ -15,7 +15,7 @@ from mnist_exp.data.digits import Digits
 from mnist_exp.export import check_formats, export
 from mnist_exp.models.checkpoint import load_classifier
 from mnist_exp.models.classifier import DigitClassifier
-from mnist_exp.models.export_formats import FORMATS, DisagreementError, Format, check, trace
+from mnist_exp.models.export_formats import FORMATS, DisagreementError, Format, compare_answers, trace
 
 
 def config(name: str, *overrides: str) -> DictConfig:
@@ -93,7 +93,7 @@ def test_every_other_network_can_be_exported(net: str, tmp_path: Path, small_dig
     program, images = trace(model), small_digits[1].images
     for name, form in FORMATS.items():
         form.write(program, tmp_path / name)
-        check(form.read(tmp_path / name), images, model.probabilities(images))
+        compare_answers(form.read(tmp_path / name), images, model.probabilities(images))
 
 
 # --- what goes wrong ---
@@ -120,7 +120,7 @@ def test_another_label_another_probability_and_nan_disagree(other: list[float], 
         return torch.tensor([other] * len(batch)).reshape(-1, 2)
 
     with pytest.raises(DisagreementError, match=fragment):
-        check(answer, images, probs)
+        compare_answers(answer, images, probs)
 
 
 def test_without_the_extra_its_command_is_told(monkeypatch: pytest.MonkeyPatch):

@@ -12,9 +12,10 @@ from omegaconf import DictConfig
 from PIL import Image
 from rich.console import Console
 
+from mnist_exp.analysis.predictions import draw, find_files
 from mnist_exp.cli.overrides import CONF
 from mnist_exp.models.checkpoint import load_classifier
-from mnist_exp.predict import draw, find_files, main, predict
+from mnist_exp.predict import main, predict
 
 
 def config(checkpoint: Path, images: object, *overrides: str) -> DictConfig:
