@@ -6,10 +6,9 @@ from pathlib import Path
 
 def checkpoint_paths(ckpt_path: str | Iterable[str] | None) -> list[Path]:
     """The checkpoints of `ckpt_path=`, a path or a list of paths. Raises ValueError where there is none."""
-    paths = [Path(path) for path in ([ckpt_path] if isinstance(ckpt_path, str) else ckpt_path or [])]
-    if not paths:
+    if not ckpt_path:
         raise ValueError("ckpt_path=... is needed: a checkpoint, such as outputs/runs/.../checkpoints/best.ckpt")
-    return paths
+    return [Path(path) for path in ([ckpt_path] if isinstance(ckpt_path, str) else ckpt_path)]
 
 
 def run_folders(ckpt_path: str | Iterable[str] | None) -> dict[Path, Path]:
