@@ -32,7 +32,7 @@ def demo(cfg: "DictConfig") -> None:
 
         torch.set_num_threads(cfg.threads)
         paths = [cfg.ckpt_path] if isinstance(cfg.ckpt_path, str) else cfg.ckpt_path
-        models = name_models({path: load_classifier(path) for path in map(Path, paths)})
+        models = name_models({path: load_classifier(path, cfg.network) for path in map(Path, paths)})
         host, port = socket.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         print(f"{', '.join(models)}: draw at {url} (Ctrl+C ends it)", flush=True)

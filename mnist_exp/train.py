@@ -19,6 +19,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from omegaconf import OmegaConf
     from pytorch_lightning import seed_everything
 
+    from mnist_exp.models.checkpoint import check_resumable
     from mnist_exp.result import Stopwatch
     from mnist_exp.training.callbacks import History, Milestones, Predictions, SeedEveryEpoch
     from mnist_exp.training.checkpoint_io import AtomicCheckpointIO
@@ -37,6 +38,8 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     # What is seen, what learns, and who watches.
     datamodule = instantiate(cfg.data)
     model = instantiate(cfg.model)
+    if cfg.ckpt_path:
+        check_resumable(cfg.ckpt_path, model)
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     history = History(config)
     milestones = Milestones(cfg.milestones)

@@ -143,7 +143,7 @@ def test_several_checkpoints_each_keep_their_own(checkpoint: Path, capsys: pytes
     [
         ([], "ckpt_path=... is needed"),
         (["ckpt_path=a/checkpoints/best.ckpt", "suite=npz"], "suite.path"),
-        (["ckpt_path=[a/checkpoints/best.ckpt,a/checkpoints/last.ckpt]"], "twice"),
+        (["ckpt_path=[a/checkpoints/best.ckpt,a/checkpoints/last.ckpt]"], "two checkpoints of one run"),
         (["ckpt_path=a/best.ckpt"], "no checkpoint at a/best.ckpt"),
     ],
 )

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from mnist_exp.analysis.statistics import expected_calibration_error, wilson_interval
 from mnist_exp.data.digits import Digits
 from mnist_exp.files import write_json
+from mnist_exp.models.checkpoint import trained_epochs
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -106,7 +106,7 @@ def worst(digits: Digits, probs: np.ndarray, count: int) -> list[int]:
 
 def identify(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     """Which checkpoint answered: its file, the run it is from, and after how many epochs."""
-    epoch = torch.load(path, map_location="cpu", weights_only=True)["epoch"] + 1
+    epoch = trained_epochs(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return {"path": str(path), "sha256": digest, "name": config["name"], "seed": config["seed"], "epoch": epoch}
 
