@@ -61,7 +61,7 @@ def check_formats(formats: Iterable[str]) -> None:
 def export_one(ckpt_path: Path, run_dir: Path, formats: Iterable[str], test: "Digits") -> tuple[list["Row"], Path]:
     """Writes a checkpoint's files, each only if it agrees with the checkpoint. Returns what is known of each."""
     from mnist_exp.analysis.model_card import Row, model_card, read_evaluations
-    from mnist_exp.analysis.scores import identify, score
+    from mnist_exp.analysis.scores import describe_checkpoint, score
     from mnist_exp.files import atomic_write, write_text
     from mnist_exp.models.checkpoint import load_classifier
     from mnist_exp.models.export_formats import FORMATS, DisagreementError, check, latency, trace
@@ -83,7 +83,7 @@ def export_one(ckpt_path: Path, run_dir: Path, formats: Iterable[str], test: "Di
                 raise DisagreementError(f"{path} is not written: {error}") from error
         rows.append(Row(path.name, path.stat().st_size, difference, len(test), latency(answer, test.images)))
 
-    checkpoint = identify(ckpt_path, config)
+    checkpoint = describe_checkpoint(ckpt_path, config)
     card = run_dir / "MODEL_CARD.md"
     text = model_card(
         config=config,
