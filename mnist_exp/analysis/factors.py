@@ -102,9 +102,8 @@ def as_text(level: Any) -> str:
 
 
 def name_factors(configs: Configs, typed: Sequence[Typed], differing: Mapping[str, Column]) -> dict[str, Column]:
-    """The factors that were typed, then those that explain the rest."""
-    factors = typed_factors(configs, typed, differing)
-    return factors | unexplained_factors(configs, factors, differing)
+    """What was typed, and then what is still needed to tell all recipes apart."""
+    return add_unexplained(configs, typed_factors(configs, typed, differing), differing)
 
 
 def typed_settings(overrides: Sequence[str]) -> dict[str, str]:
@@ -132,16 +131,16 @@ def typed_factors(configs: Configs, typed: Sequence[Typed], differing: Mapping[s
     return {key: column for key, column in factors.items() if differs(column)}
 
 
-def unexplained_factors(
-    configs: Configs, typed: Mapping[str, Column], differing: Mapping[str, Column]
+def add_unexplained(
+    configs: Configs, factors: Mapping[str, Column], differing: Mapping[str, Column]
 ) -> dict[str, Column]:
-    """Config groups and settings that differ between runs whose typed factors do not say so.
+    """The factors, and after them the config groups and settings that these do not explain.
 
     A setting is explained by a named recipe, by the option of its config group, or by the setting that it copies.
     """
     groups = config_groups(configs)
-    recipes = [column for key, column in typed.items() if names_a_recipe(key, configs)]
-    factors = dict(typed)
+    recipes = [column for key, column in factors.items() if names_a_recipe(key, configs)]
+    factors = dict(factors)
     for key, column in differing.items():
         if determined(column, by=recipes):
             continue

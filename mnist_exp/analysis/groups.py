@@ -124,11 +124,11 @@ def settings_of(configs: Configs) -> dict[str, Column]:
         if group in config_groups(configs)
     }
     options = {group: column for group, column in options.items() if differs(column)}
-    said = {  # by the name of the option
+    told_by_option = {
         key
         for key, column in differing.items()
         if key.rpartition(".")[2] in ("_target_", "name")
         and (group := key.partition(".")[0]) in options
         and determined(column, by=[options[group]])
     }
-    return options | {key: column for key, column in differing.items() if key not in said}
+    return options | {key: column for key, column in differing.items() if key not in told_by_option}

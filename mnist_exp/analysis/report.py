@@ -151,11 +151,14 @@ def settings(study: Study) -> str:
     """All settings in which the groups differ, where their labels do not spell these out."""
     if study.label_factors or study.settings.empty:
         return ""
-    runs = [study.of(group)["run"].iloc[0] for group in study.groups]
-    rows = [[code(name), *map(code, column[runs])] for name, column in study.settings.items()]
-    return paragraphs(
-        "## What differs", table("Settings that are not the same in all groups", ["setting", *study.groups], rows)
-    )
+    one_run_each = study.finished.drop_duplicates("group").set_index("group")["run"][study.groups]
+    values = study.settings.loc[one_run_each].set_axis(study.groups)  # a row for each group
+    corner = "group"
+    if len(values) < len(values.columns):
+        values, corner = values.T, "setting"
+    rows = [[code(name), *map(code, row)] for name, row in zip(values.index, values.to_numpy(), strict=True)]
+    header = [corner, *map(code, values.columns)]
+    return paragraphs("## What differs", table("Settings that are not the same in all groups", header, rows))
 
 
 def verdict_row(runs: pd.DataFrame, predictions: Mapping[str, Predictions]) -> list[Any]:

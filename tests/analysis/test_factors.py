@@ -84,6 +84,16 @@ def test_one_option_under_two_names_is_one_recipe():
     assert find_factors(configs, [["optimizer=sgd"], ["optimizer=sgd_of_my_own"]]) == {}
 
 
+def test_an_option_keeps_the_name_that_was_typed():
+    configs = configs_of("optimizer=adam", "optimizer=sgd optimizer.lr=0.1")
+    assert find_factors(configs, [["optimizer=quick"], ["optimizer=slow"]]) == {"optimizer": ("quick", "slow")}
+
+
+def test_a_single_setting_beside_the_groups_has_its_value_as_level():
+    configs = [make_config([], 0) | {"width": width} for width in (None, 3)]
+    assert find_factors(configs, [[], []]) == {"width": ("null", "3")}
+
+
 def test_a_setting_beside_its_group_is_a_factor_of_its_own():
     runs = [f"optimizer={optimizer} optimizer.lr={lr}" for optimizer in ("sgd", "adam") for lr in (0.1, 0.01)]
     assert factors_of(*runs) == {"optimizer": ("sgd", "sgd", "adam", "adam"), "optimizer.lr": ("0.1", "0.01") * 2}

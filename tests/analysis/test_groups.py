@@ -6,11 +6,14 @@ python -m pytest tests/analysis/test_groups.py -v
 import re
 
 import pytest
+from hydra import compose, initialize_config_dir
 from made_runs import make_config
+from omegaconf import OmegaConf
 
 from mnist_exp.analysis import groups
 from mnist_exp.analysis.factors import find_factors
 from mnist_exp.analysis.groups import label_groups, labels_spell_factors, settings_of
+from mnist_exp.cli.overrides import CONF
 from mnist_exp.result import RunResult
 
 
@@ -124,3 +127,22 @@ def test_a_target_that_the_option_does_not_tell_is_a_setting():
     configs = [result.config for result in results_of("data=csv", "data=csv")]
     configs[1]["model"]["net"]["_target_"] = "nets.OTHER"
     assert settings_of(configs) == {"model.net._target_": ("nets.CNN", "nets.OTHER")}
+
+
+def test_the_shipped_experiments_give_their_names():
+    """With real configurations, whose groups and interpolations are many more than those of the made ones."""
+    typed = ["experiment=solution1", "experiment=fast", "experiment=solution1 optimizer.lr=0.01", ""]
+    results = []
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        for run in typed:
+            config = OmegaConf.to_container(compose("train", [*run.split(), "run_dir=x"]), resolve=True)
+            overrides = [*run.split(), "seed=0"]
+            results.append(
+                RunResult(status="finished", name=config["name"], seed=0, overrides=overrides, config=config)
+            )
+    factors = find_factors([each.config for each in results], [each.overrides for each in results])
+    assert set(factors) == {"experiment", "optimizer.lr"}
+    assert label_groups(factors, results) == ["solution1", "fast", "solution1, optimizer.lr=0.01", "image-cnn"]
+    settings = settings_of([each.config for each in results])
+    assert settings["model"] == ("mlp", "fast", "mlp", "cnn")
+    assert settings["trainer.limit_train_batches"] == ("null", "115", "null", "null")
