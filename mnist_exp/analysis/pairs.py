@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mnist_exp.analysis import figures
 from mnist_exp.analysis.markdown import NOTHING, code, corrected, counted, interval, number, paragraphs, points, table
-from mnist_exp.analysis.runs import Predictions, Study, read_predictions_file
+from mnist_exp.analysis.run_folders import Predictions, read_predictions_file
+from mnist_exp.analysis.runs import Study
 from mnist_exp.analysis.statistics import Difference, McNemar, holm, mcnemar, paired_difference
 
 ALL_PAIRS_UP_TO = 8  # groups; of more, each is tested against the best

@@ -31,7 +31,8 @@ from mnist_exp.analysis.pairs import (
     paired_tests,
     read_predictions,
 )
-from mnist_exp.analysis.runs import Predictions, Study
+from mnist_exp.analysis.run_folders import Predictions
+from mnist_exp.analysis.runs import Study
 from mnist_exp.analysis.statistics import summarise, wilson_interval
 from mnist_exp.recipe import is_part_of_recipe
 
