@@ -36,7 +36,7 @@ def export(cfg: "DictConfig") -> list[Path]:
     from rich.markup import escape
 
     from mnist_exp.analysis.model_card import Row, table
-    from mnist_exp.analysis.scores import identify
+    from mnist_exp.analysis.scores import describe_checkpoint
     from mnist_exp.data.image_datamodule import load_mnist
     from mnist_exp.models.checkpoint import load_classifier
     from mnist_exp.models.export_formats import write_files
@@ -52,7 +52,7 @@ def export(cfg: "DictConfig") -> list[Path]:
         with Console(stderr=True).status(f"exporting {escape(str(path))}"):
             files = write_files(model, path, run_dir / "export", formats=cfg.formats, images=test.images)
             rows = [Row(*file) for file in files]
-            cards.append(write_model_card(run_dir, model, identify(path, config), config, rows, test))
+            cards.append(write_model_card(run_dir, model, describe_checkpoint(path, config), config, rows, test))
         Console(width=None if sys.stdout.isatty() else 200).print(table(rows))
         print(f"kept in {run_dir / 'export'}, described in {cards[-1]}")
     return cards
@@ -80,7 +80,7 @@ def write_model_card(
 ) -> Path:
     """Write MODEL_CARD.md to the run folder. Returns its path.
 
-    checkpoint: as `scores.identify` describes it. config: of the run. files: the checkpoint and what was exported.
+    checkpoint: as `scores.describe_checkpoint` describes it. config: of the run. files: the checkpoint and what was exported.
     """
     from mnist_exp.analysis.model_card import model_card, read_evaluations
     from mnist_exp.analysis.scores import score

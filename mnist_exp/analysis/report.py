@@ -23,7 +23,15 @@ from mnist_exp.analysis.markdown import (
     points,
     table,
 )
-from mnist_exp.analysis.pairs import Pair, Predictions, compare_pairs, disagreements, paired_tests, read_predictions
+from mnist_exp.analysis.pairs import (
+    Pair,
+    compare_pairs,
+    different_images,
+    disagreements,
+    paired_tests,
+    read_predictions,
+)
+from mnist_exp.analysis.run_folders import Predictions
 from mnist_exp.analysis.runs import Study
 from mnist_exp.analysis.statistics import summarise, wilson_interval
 from mnist_exp.recipe import is_part_of_recipe
@@ -66,7 +74,9 @@ def write_report(
     text = paragraphs(
         f"# {title}",
         headline(study, pairs),
+        different_images(study, predictions),
         verdict(study, predictions),
+        settings(study),
         attribution(study, corners, drawn),
         paired_tests(study, pairs),
         learning_curves(study, look, drawn),
@@ -117,7 +127,7 @@ def lead_over(rival: Pair) -> str:
 def verdict(study: Study, predictions: Mapping[str, Predictions]) -> str:
     rows = [[*names_of(study, group), *verdict_row(study.of(group), predictions)] for group in study.groups]
     header = ["n", "test/acc, %", "std", "95% interval", "val/acc, %", "fit, s", "images/s"]
-    header = [*(study.factors or ["group"]), *header]
+    header = [*(study.label_factors or ["group"]), *header]
     notes = "Standard deviations and intervals (t, cut at 100) are over seeds."
     if len({frozenset(study.of(group)["seed"]) for group in study.groups}) > 1:
         notes += " The groups did not all run the same seeds: go by the pairs below, which compare common seeds."
@@ -134,8 +144,22 @@ def verdict(study: Study, predictions: Mapping[str, Predictions]) -> str:
 
 
 def names_of(study: Study, group: str) -> list[str]:
-    """The group's levels, a cell for each factor."""
-    return [code(level) for level in study.of(group)[study.factors].iloc[0]] or [code(group)]
+    """The levels that the group's label spells out, a cell for each factor; else the label."""
+    return [code(level) for level in study.of(group)[study.label_factors].iloc[0]] or [code(group)]
+
+
+def settings(study: Study) -> str:
+    """All settings in which the groups differ, where their labels do not spell these out."""
+    if study.label_factors or study.settings.empty:
+        return ""
+    one_run_each = study.finished.drop_duplicates("group").set_index("group")["run"][study.groups]
+    values = study.settings.loc[one_run_each].set_axis(study.groups)  # a row for each group
+    corner = "group"
+    if len(values) < len(values.columns):
+        values, corner = values.T, "setting"
+    rows = [[code(name), *map(code, row)] for name, row in zip(values.index, values.to_numpy(), strict=True)]
+    header = [corner, *map(code, values.columns)]
+    return paragraphs("## What differs", table("Settings that are not the same in all groups", header, rows))
 
 
 def verdict_row(runs: pd.DataFrame, predictions: Mapping[str, Predictions]) -> list[Any]:
@@ -199,9 +223,9 @@ def left_out(study: Study) -> str:
 def origin(study: Study, command: str) -> str:
     finished = study.finished
     results = [study.results[run] for run in finished["run"].unique()]
-    alike = set.intersection(*(set(result["overrides"]) for result in results))
+    alike = set.intersection(*(set(result.overrides) for result in results))
     alike = {each for each in alike if (key := each.partition("=")[0]) not in study.factors and is_part_of_recipe(key)}
-    environments = [result["environment"] for result in results]
+    environments = [result.environment for result in results]
     versions = {f"torch {each.get('torch')}, Lightning {each.get('lightning')}" for each in environments}
     prints = sorted(finished["fingerprint"].dropna().unique())
     commits = sorted(finished["commit"].dropna().unique())
