@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from mnist_exp.models import classifier
 from mnist_exp.models.classifier import MNIST_MEAN, MNIST_STD, DigitClassifier, EpochMetrics, NonFiniteLossError
 from mnist_exp.models.nets import CNN, MLP
-from mnist_exp.training.lightning_messages import quiet
+from mnist_exp.training.lightning_messages import hide_messages
 
 
 class Pixels(nn.Module):
@@ -41,7 +41,7 @@ def random_batches(count: int, size: int = 8) -> list[tuple[torch.Tensor, torch.
 
 
 def fit(model: DigitClassifier, batches: Iterable[Any], *, epochs: int = 1) -> Trainer:
-    quiet()
+    hide_messages()
     trainer = Trainer(
         accelerator="cpu", max_epochs=epochs, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False,
