@@ -5,7 +5,7 @@ A small file can hold a huge picture: a PNG of 48 KB may decode to 200 MB. So th
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from io import BytesIO
 
 from PIL import Image, PngImagePlugin
@@ -15,7 +15,7 @@ from starlette.requests import Request
 from mnist_exp.imaging.photo import FORMATS, WORK_SIDES
 
 MAX_BYTES = 10_000_000  # of a file
-MAX_DROPPED_BYTES = 100_000_000  # of a larger file; then the connection is cut
+MAX_DROPPED_BYTES = 100_000_000  # of a refused file; what comes after that is not read
 MAX_PIXELS = 13_000_000  # of a picture: what most phones take
 MAX_DECODED_PIXELS = 4_000_000  # JPEGs can be decoded at a half, a quarter or an eighth of their size; others cannot
 MAX_SCANS = 50  # of a JPEG: progressive ones have about ten, and each pass costs the time of a whole picture
@@ -34,22 +34,22 @@ class Uploads:
 
     @asynccontextmanager
     async def picture(self, request: Request) -> AsyncIterator[BytesIO]:
-        """The body of `request`, at most MAX_BYTES. Its place is taken until the block ends.
+        """The body of `request`, at most MAX_BYTES. A large one takes a place until the block ends.
 
         Raises HTTPException: 413 for a larger body, 415 for one that is no picture, 503 while all places are taken.
         """
         # Another site's page cannot send this type without asking first, and the answer to that is no.
         if not request.headers.get("content-type", "").startswith("image/"):
-            raise HTTPException(415, "not a picture; send an image file with its Content-Type")
-        announced = request.headers.get("content-length", "")
-        length = int(announced) if announced.isdecimal() else MAX_BYTES
-        if length <= SMALL_BYTES:
+            raise await refusal(request, 415, "not a picture; send an image file with its Content-Type")
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) <= SMALL_BYTES:
             yield await read_body(request)
             return
         try:
             await asyncio.wait_for(self._places.acquire(), WAIT_SECONDS)
         except TimeoutError:
-            raise HTTPException(503, "too many large pictures at once; try again in a few seconds") from None
+            detail = "too many large pictures at once; try again in a few seconds"
+            raise await refusal(request, 503, detail) from None
         try:
             yield await read_body(request)
         finally:
@@ -57,20 +57,25 @@ class Uploads:
 
 
 async def read_body(request: Request) -> BytesIO:
-    """The body. A larger one than MAX_BYTES is read and dropped: a client that is still sending sees no answer."""
-    body, received = BytesIO(), 0
+    body = BytesIO()
     async for chunk in request.stream():
-        received += len(chunk)
-        if received > MAX_DROPPED_BYTES:
-            break
-        if received > MAX_BYTES:
-            body = BytesIO()
-        else:
-            body.write(chunk)
-    if received > MAX_BYTES:
-        raise HTTPException(413, f"the file is above {MAX_BYTES // 10**6} MB; reduce the picture first")
+        body.write(chunk)
+        if body.tell() > MAX_BYTES:
+            body.close()
+            raise await refusal(request, 413, f"the file is above {MAX_BYTES // 10**6} MB; reduce the picture first")
     body.seek(0)
     return body
+
+
+async def refusal(request: Request, status: int, detail: str) -> HTTPException:
+    """The error to raise, after the rest of the body was read and dropped: a client that still sends sees no answer."""
+    dropped = 0
+    with suppress(RuntimeError):  # Starlette's, where the body has been read to its end
+        async for chunk in request.stream():
+            dropped += len(chunk)
+            if dropped > MAX_DROPPED_BYTES:
+                break
+    return HTTPException(status, detail)
 
 
 def check_cost(picture: BytesIO) -> None:

@@ -17,6 +17,8 @@ from mnist_exp.imaging.photo import PhotoError, read_photo
 from mnist_exp.web import uploads
 from mnist_exp.web.uploads import MAX_BYTES, check_cost
 
+UPLOAD = b"POST /answers HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+
 
 def png_header(width: int, height: int, colour: int = 6) -> bytes:
     """The start of a PNG of 8 bits a channel, without any pixels; colour 0 is grey, 6 is RGBA."""
@@ -123,11 +125,10 @@ def test_only_a_few_of_a_hundred_large_uploads_are_in_memory(monkeypatch: pytest
 def test_an_upload_that_finds_no_place_is_told_to_try_again(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(uploads, "WAIT_SECONDS", 0.2)
     monkeypatch.setattr(uploads, "LARGE_UPLOADS", 1)
-    begun = b"POST /answers HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 100000\r\n\r\n"
     large, small = bytes(uploads.SMALL_BYTES + 1), bytes(uploads.SMALL_BYTES)
     with serving() as url:
         with connect(url) as holder:
-            holder.sendall(begun)
+            holder.sendall(UPLOAD + b"Content-Length: 100000\r\n\r\n")
             fetch(f"{url}/models")
             status, reply = ask(url, large)
             assert (status, reply["detail"]) == (503, "too many large pictures at once; try again in a few seconds")
@@ -135,6 +136,24 @@ def test_an_upload_that_finds_no_place_is_told_to_try_again(monkeypatch: pytest.
         deadline = time.monotonic() + 30
         while ask(url, large)[0] == 503:  # until the server has seen that the holder left
             assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize("length", [MAX_BYTES, MAX_BYTES + 1, MAX_BYTES + 300_000])
+def test_bytes_are_counted_as_they_come(length: int):
+    announced = f"Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n".encode()  # not by Content-Length
+    with serving() as url, connect(url) as client:
+        client.sendall(UPLOAD + announced + bytes(length) + b"\r\n0\r\n\r\n")
+        status = client.recv(100).split()[1]
+    assert status == (b"413" if length > MAX_BYTES else b"422")
+
+
+@pytest.mark.parametrize("kind", ["image/png", "text/plain"])
+def test_a_refused_file_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch, kind: str):
+    monkeypatch.setattr(uploads, "MAX_DROPPED_BYTES", 100_000)
+    request = UPLOAD.replace(b"image/png", kind.encode()) + b"Content-Length: 1000000000\r\n\r\n"
+    with serving() as url, connect(url) as client:
+        client.sendall(request + bytes(MAX_BYTES + 1_000_000))
+        assert client.recv(100).split()[1] == (b"413" if kind == "image/png" else b"415")
 
 
 def resident_bytes() -> int:
@@ -161,7 +180,7 @@ def test_a_thousand_hostile_requests_are_answered_within_bounded_memory():
         (encoded(Image.new("I;16", (2000, 2000))), "image/png", 200),
         (bytes(MAX_BYTES + 1), "image/png", 413),
     ]
-    requests = [chosen.choice(bombs) for _ in range(990)] + [expensive[i % 3] for i in range(10)]
+    requests = [chosen.choice(bombs) for _ in range(996)] + [*expensive, expensive[0]]
     chosen.shuffle(requests)
     with serving() as url:
         ask(url, encoded(Image.new("L", (100, 100))))
