@@ -80,7 +80,7 @@ def write_model_card(
 ) -> Path:
     """Write MODEL_CARD.md to the run folder. Returns its path.
 
-    checkpoint: as `scores.describe_checkpoint` describes it. config: of the run. files: the checkpoint and what was exported.
+    checkpoint: from `scores.describe_checkpoint`. config: of the run. files: the checkpoint and what was exported.
     """
     from mnist_exp.analysis.model_card import model_card, read_evaluations
     from mnist_exp.analysis.scores import score
