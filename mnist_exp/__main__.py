@@ -1,15 +1,17 @@
 """One program for all commands: `mnist-exp train data=csv`, the same as `python -m mnist_exp.train data=csv`."""
 
-import ast
 import runpy
 import sys
+import textwrap
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
+from mnist_exp.cli.conf_comments import read_comments
+from mnist_exp.cli.overrides import CONF
 from mnist_exp.suggestions import did_you_mean
 
 COMMANDS = ("train", "evaluate", "predict", "compare", "demo", "export")
 INVALID_ARGUMENT = 2  # exit status
+WIDTH = 80  # characters of a line
 
 
 def main() -> None:
@@ -32,22 +34,21 @@ def main() -> None:
 
 
 def usage() -> str:
-    """The commands, each with the first line of its module's docstring."""
-    lines = [f"  {name:<10}{summary(name)}" for name in COMMANDS]
-    return "\n".join(
-        [
-            "mnist-exp <command> [group=option ...] [key=value ...]",
-            "",
-            *lines,
-            "",
-            "mnist-exp <command> --help lists everything that can be set.",
-        ]
-    )
+    """The commands, each with what its file in conf/ says that it does."""
+    lines = [
+        "mnist-exp <command> [group=option ...] [key=value ...]",
+        "",
+        *(textwrap.fill(f"  {name:<10}{summary(name)}", WIDTH, subsequent_indent=" " * 12) for name in COMMANDS),
+        "",
+        "mnist-exp <command> --help lists everything that can be set.",
+    ]
+    return "\n".join(lines)
 
 
 def summary(name: str) -> str:
-    source = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")  # importing it would take longer
-    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+    """The first sentence of the comment that opens conf/<name>.yaml."""
+    sentence, _, _ = read_comments(CONF / f"{name}.yaml").description.partition(". ")
+    return sentence.rstrip(".") + "."
 
 
 def package_version() -> str:

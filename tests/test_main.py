@@ -49,7 +49,7 @@ def test_usage_tells_what_each_command_is_for():
     for command in COMMANDS:
         [line] = [line for line in lines if line.startswith(f"  {command} ")]
         assert len(line.split()) > 3
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= 80
 
 
 def test_no_command_at_all_prints_the_usage(tmp_path: Path):
