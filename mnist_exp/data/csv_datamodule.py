@@ -36,15 +36,13 @@ class CSVDataModule(DigitsDataModule):
         self.test_csv = Path(test_csv or self.data_dir / "mnist_test.csv")
 
     def prepare_data(self) -> None:
-        if self.own_files:
+        if self.own_files or (self.train_csv.exists() and self.test_csv.exists()):
             return
-        for part, path in enumerate((self.train_csv, self.test_csv)):
-            if not path.exists():
-                self.data_dir.mkdir(parents=True, exist_ok=True)
-                with FileLock(self.data_dir / ".csv.lock"):
-                    if not path.exists():  # another job may have written it while this one waited
-                        digits = load_mnist(self.data_dir)[part]
-                        write_csv(path, digits.images.numpy(), digits.labels.numpy())
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.data_dir / ".csv.lock"):
+            for path, digits in zip((self.train_csv, self.test_csv), load_mnist(self.data_dir), strict=True):
+                if not path.exists():  # another job may have written it while this one waited
+                    write_csv(path, digits.images.numpy(), digits.labels.numpy())
 
     def load(self) -> tuple[Digits, Digits]:
         train, test = (load_csv(path, modified_ns(path)) for path in (self.train_csv, self.test_csv))

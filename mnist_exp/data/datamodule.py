@@ -84,7 +84,8 @@ class DigitsDataModule(LightningDataModule):
         placement: str = "auto",
     ) -> None:
         super().__init__()
-        for key, value, least in (("batch_size", batch_size, 1), ("val_size", val_size, 0)):
+        sizes = {"batch_size": (batch_size, 1), "eval_batch_size": (eval_batch_size, 1), "val_size": (val_size, 0)}
+        for key, (value, least) in sizes.items():
             if value < least:
                 raise ValueError(f"data.{key} must be at least {least}, not {value}")
         self.name = name
@@ -116,16 +117,21 @@ class DigitsDataModule(LightningDataModule):
         return fingerprint(self.train, self.test)
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        return self._loader("train", self.train_indices, batch_size=self.batch_size, shuffle=self.shuffle)
+        assert self.train is not None, "setup() comes first"
+        self.train = self._placed(self.train)
+        return self._loader(self.train, self.train_indices, batch_size=self.batch_size, shuffle=self.shuffle)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]] | list[None]:
         if not len(self.val_indices):
             return []  # Lightning then skips validation
-        return self._loader("train", self.val_indices, batch_size=self.eval_batch_size)
+        assert self.train is not None, "setup() comes first"
+        self.train = self._placed(self.train)
+        return self._loader(self.train, self.val_indices, batch_size=self.eval_batch_size)
 
     def test_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         assert self.test is not None, "setup() comes first"
-        return self._loader("test", torch.arange(len(self.test)), batch_size=self.eval_batch_size)
+        self.test = self._placed(self.test)
+        return self._loader(self.test, torch.arange(len(self.test)), batch_size=self.eval_batch_size)
 
     def transfer_batch_to_device(
         self,
@@ -138,9 +144,8 @@ class DigitsDataModule(LightningDataModule):
         return images.to(device), labels.to(device)
 
     def _loader(
-        self, part: str, indices: Tensor, *, batch_size: int, shuffle: bool = False
+        self, digits: Digits, indices: Tensor, *, batch_size: int, shuffle: bool = False
     ) -> DataLoader[tuple[Tensor, Tensor]]:
-        digits = self._placed(part)
         sampler = EpochSampler(
             indices.to(digits.labels.device),
             batch_size=batch_size,
@@ -152,16 +157,12 @@ class DigitsDataModule(LightningDataModule):
         # The sampler yields whole batches; batch_size=None turns off the loader's own batching and collation.
         return DataLoader(digits, sampler=sampler, batch_size=None)
 
-    def _placed(self, part: str) -> Digits:
-        """The training or the test set, moved to the accelerator the first time if `placement` says so."""
-        digits: Digits = getattr(self, part)
+    def _placed(self, digits: Digits) -> Digits:
+        """The digits on the trainer's accelerator if `placement` wants them there, else as they are."""
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        if digits.images.device != device and (
-            self.placement == "device" or (self.placement == "auto" and _fits(digits, device))
-        ):
-            digits = digits.to(device)
-            setattr(self, part, digits)
-        return digits
+        if digits.images.device == device or self.placement == "host":
+            return digits
+        return digits.to(device) if self.placement == "device" or _fits(digits, device) else digits
 
 
 def _fits(digits: Digits, device: torch.device) -> bool:

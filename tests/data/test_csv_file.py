@@ -58,7 +58,7 @@ def test_a_file_without_labels_is_read_if_they_are_optional(path: Path, rows: Ta
         read_csv(path, cache=cache)
 
 
-def test_arrays_that_are_no_digits_are_not_written(path: Path) -> None:
+def test_arrays_that_are_not_digits_are_not_written(path: Path) -> None:
     with pytest.raises(ValueError, match=r"images must be uint8 \[N, 28, 28\], not int64"):
         write_csv(path, IMAGES.astype(np.int64), LABELS)
     with pytest.raises(ValueError, match=r"images must be uint8 \[N, 28, 28\], not uint8 \[12, 27, 28\]"):

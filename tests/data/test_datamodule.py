@@ -98,7 +98,9 @@ def test_no_validation_is_allowed():
     assert len(indices_of(datamodule.train_dataloader())) == 300
 
 
-@pytest.mark.parametrize(("key", "value", "least"), [("batch_size", 0, 1), ("val_size", -1, 0)])
+@pytest.mark.parametrize(
+    ("key", "value", "least"), [("batch_size", 0, 1), ("eval_batch_size", 0, 1), ("val_size", -1, 0)]
+)
 def test_a_size_below_the_least_is_refused_by_name(key: str, value: int, least: int):
     with pytest.raises(ValueError, match=rf"data\.{key}.* at least {least}.* {value}"):
         SmallDataModule(name="small", **{key: value})

@@ -69,6 +69,6 @@ def test_the_fingerprint_changes_with_one_pixel_one_label_and_the_order_of_parts
         (torch.zeros(2, 28, 28, dtype=torch.uint8), torch.tensor([-1, 9]), "0 to 9"),
     ],
 )
-def test_what_is_no_digits_is_refused(images: torch.Tensor, labels: torch.Tensor, fragment: str):
+def test_other_shapes_types_and_labels_are_refused(images: torch.Tensor, labels: torch.Tensor, fragment: str):
     with pytest.raises(ValueError, match=fragment):
         Digits(images, labels)
