@@ -98,8 +98,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "urllib.request.urlretrieve": {"url": "file:///etc/hostname", "filename": "MARKER"},
     "hydra.utils.instantiate": {"config": {"_target_": "os.mkdir", "path": "MARKER"}},
     "hydra.utils.call": {"config": {"_target_": "os.mkdir", "path": "MARKER"}},
-    "mnist_exp.result.write_json": {"path": "MARKER", "content": 1},
-    "mnist_exp.models.checkpoint.import_network": {"name": "evil_module.Net"},
+    "mnist_exp.files.write_json": {"path": "MARKER", "content": 1},
+    "mnist_exp.models.registry.import_network": {"name": "evil_module.Net"},
     "mnist_exp.models.nets.evil_module.Net": {},
     "mnist_exp.models.classifier.DigitClassifier": {"name": "net", "net": None},
     "${oc.env:SECRET}": {},
@@ -144,6 +144,8 @@ config_kind("a list as target", "model.net._target_", ["MLP"])
 config_kind("no target", "model.net._target_", ...)
 config_kind("an optimizer without a target", "model.optimizer", {"lr": 0.1})
 config_kind("an optimizer as text", "model.optimizer", "torch.optim.SGD")
+config_kind("an optimizer with a number as key", "model.optimizer", {"_target_": "SGD", 7: 1})
+config_kind("net has a number as key", "model.net", {"_target_": "MLP", 7: 1})
 config_kind("no trainer", "trainer", ...)
 config_kind("no data", "data", ...)
 
@@ -179,6 +181,7 @@ weights_kind("weights: a list", lambda weights: list(weights.values()))
 weights_kind("weights: one is missing", lambda weights: {k: v for k, v in weights.items() if k != FIRST})
 weights_kind("weights: one too many", lambda weights: weights | {"evil": torch.zeros(1)})
 weights_kind("weights: a number as name", lambda weights: weights | {7: torch.zeros(1)})
+weights_kind("weights: a name in colours", lambda weights: weights | {"\x1b[31mevil": torch.zeros(1)})
 weights_kind("weights: another shape", lambda weights: weights | {FIRST: torch.zeros(3, 784)})
 weights_kind("weights: transposed", lambda weights: weights | {FIRST: torch.zeros(784, 2)})
 weights_kind("weights: a scalar", lambda weights: weights | {FIRST: torch.zeros(())})
@@ -259,7 +262,7 @@ NOT_FOR_RESUMING = {*CONFIG_KINDS, "no config", "a list as config", "weights: an
 BEST = "RunCheckpoint{'filename': 'best'}"
 RESUME_KINDS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no global step": lambda changed: changed.pop("global_step"),
-    "a negative step": lambda changed: changed.update(global_step=-1),
+    "a text as step": lambda changed: changed.update(global_step="5"),
     "loops are a list": lambda changed: changed.update(loops=[]),
     "no callbacks": lambda changed: changed.pop("callbacks"),
     "a callback without state": lambda changed: changed["callbacks"].update({BEST: None}),
@@ -269,6 +272,7 @@ RESUME_KINDS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "one of the best is a file of the user": lambda changed: changed["callbacks"][BEST].update(
         best_k_models={"/etc/hostname": torch.zeros(())}
     ),
+    "the best are a number": lambda changed: changed["callbacks"][BEST].update(best_k_models=7),
     "optimizer states are a dict": lambda changed: changed.update(optimizer_states={}),
     "no version": lambda changed: changed.pop("pytorch-lightning_version"),
 }  # those that only resuming refuses
@@ -327,7 +331,7 @@ for function, command in {
     "evil_module Net": "x",
     "numpy.core.multiarray _reconstruct": "x",
     "collections Counter": "x",
-    "mnist_exp.models.checkpoint import_network": "evil_module.Net",
+    "mnist_exp.models.registry import_network": "evil_module.Net",
 }.items():
     pickle_kind(f"calls {function}", call(function, text(command)))
 pickle_kind("ten gigabytes of bytearray", call("builtins bytearray", b"\x8a\x05" + (10**10).to_bytes(5, "little")))

@@ -15,8 +15,9 @@ from mnist_exp.cli.overrides import CONF
 from mnist_exp.demo import demo
 from mnist_exp.evaluate import evaluate
 from mnist_exp.export import export
-from mnist_exp.models.checkpoint import EXPECTED, NETWORKS, load_classifier, trained_epochs
+from mnist_exp.models.checkpoint import load_classifier, trained_epochs
 from mnist_exp.models.checkpoint_file import CheckpointError, read_checkpoint
+from mnist_exp.models.registry import EXPECTED, NETWORKS
 from mnist_exp.predict import predict
 from mnist_exp.train import train
 
@@ -179,6 +180,7 @@ def test_a_network_of_ones_own_that_does_not_work_is_named(own: Path, name: str,
         {"hidden": [[2]]},
         {"hidden": [2] * 201},
         {"hidden": float("inf")},
+        {7: 2},
     ],
 )
 def test_arguments_for_a_network_of_ones_own_are_plain_and_limited(own: Path, arguments: dict[str, Any]):
@@ -250,6 +252,7 @@ def test_no_command_does_what_a_hostile_checkpoint_asks(
         assert message.startswith((f"{path} ", f"no checkpoint at {path}", f"cannot read {path}"))
         assert "hunter2" not in message
         assert len(message) < 1000
+        assert "\x1b" not in message
         assert not marker.exists()
         assert not path.with_name("marker").exists()
 
