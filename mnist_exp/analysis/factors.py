@@ -112,7 +112,7 @@ def typed_settings(overrides: Sequence[str]) -> dict[str, str]:
     for override in overrides:
         key, equals, value = override.partition("=")
         key = key.lstrip("+").partition("@")[0]
-        if equals and is_part_of_recipe(key) and key not in NOT_IN_FOLDER_NAMES:  # such as sweep=puzzle
+        if key and equals and is_part_of_recipe(key) and key not in NOT_IN_FOLDER_NAMES:  # such as sweep=puzzle
             typed[key] = value.strip("\"'")
     return typed
 

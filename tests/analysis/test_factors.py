@@ -211,6 +211,8 @@ def test_a_sweep_is_a_list_of_runs_and_no_factor():
         ("augment='a=b'", {"augment": "a=b"}),
         ('augment="a"', {"augment": "a"}),
         ("~logger", {}),
+        ("=1", {}),
+        ("sweep=puzzle", {}),
         ("seed=1", {}),
         ("threads=1", {}),
         ("data.seed=1", {"data.seed": "1"}),
