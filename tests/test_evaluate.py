@@ -20,7 +20,7 @@ from mnist_exp.cli.overrides import CONF
 from mnist_exp.data.digits import Digits
 from mnist_exp.evaluate import evaluate
 from mnist_exp.train import train
-from mnist_exp.training.run import recorded
+from mnist_exp.training.run import run_and_record
 
 SmallMNIST = tuple[Digits, Digits]
 
@@ -85,7 +85,7 @@ def test_the_table_sets_checkpoints_side_by_side(three: tuple[dict[str, Digits],
 @pytest.fixture
 def run(composed: Callable[..., DictConfig], small_mnist: SmallMNIST, tmp_path: Path) -> Path:  # noqa: ARG001
     """A run on small data that has learnt something, and not all."""
-    recorded(train, composed("trainer.max_epochs=1", "optimizer.lr=0.003"))
+    run_and_record(train, composed("trainer.max_epochs=1", "optimizer.lr=0.003"))
     return tmp_path / "run"
 
 

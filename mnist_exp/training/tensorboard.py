@@ -9,7 +9,8 @@ import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from mnist_exp.training.callbacks import History, Predictions, logged
+from mnist_exp.training.history import History, logged_metrics
+from mnist_exp.training.predictions import Predictions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +51,7 @@ class TestPanels(Callback):
             probs, labels = predictions["probs"], predictions["labels"]
         images = trainer.datamodule.test.images.cpu().numpy()  # type: ignore[attr-defined]
         history = next(each for each in trainer.callbacks if isinstance(each, History))  # type: ignore[attr-defined]
-        metrics = {"test/acc": logged(trainer)["test/acc"]}
+        metrics = {"test/acc": logged_metrics(trainer)["test/acc"]}
         if accuracies := [row["val/acc"] for row in history.epochs if "val/acc" in row]:
             metrics["val/acc_best"] = max(accuracies)
         panels = {

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from mnist_exp.models.classifier import MNIST_MEAN, MNIST_STD, DigitClassifier, EpochMetrics, NonFiniteLossError
 from mnist_exp.models.nets import CNN, MLP, ConvNet, FastNet, FlattenChannelsLast
-from mnist_exp.training.lightning_messages import quiet
+from mnist_exp.training.lightning_messages import hide_messages
 
 
 class Pixels(nn.Module):
@@ -65,7 +65,7 @@ def test_metrics_weigh_every_image_alike_also_in_a_short_last_batch():
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_tells_where():
     model = DigitClassifier(name="mlp", net=MLP(), optimizer=partial(torch.optim.SGD, lr=1e30))
-    quiet()
+    hide_messages()
     batches = [(torch.randint(0, 256, (8, 28, 28), dtype=torch.uint8), torch.arange(8)) for _ in range(5)]
     trainer = Trainer(
         accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
