@@ -44,19 +44,17 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     if cfg.ckpt_path:
         check_resumable(cfg.ckpt_path, model)
     config: Any = OmegaConf.to_container(cfg, resolve=True)
-    history = History(config)
-    milestones = Milestones(cfg.milestones)
-    callbacks = [SeedEveryEpoch(cfg.seed), history, milestones]
-    callbacks += [Predictions(run_dir / "predictions.npz"), TestPanels(config)]
+    history, milestones = History(config), Milestones(cfg.milestones)
+    predictions = Predictions(run_dir / "predictions.npz")
     configured = instantiate(cfg.callbacks)
+    callbacks = [SeedEveryEpoch(cfg.seed), history, milestones, predictions, TestPanels(config)]
     callbacks += [callback for callback in configured.values() if callback]
     logger = instantiate(cfg.logger) or False
-    profiler = cfg.trainer.profiler or NoProfiler()
     trainer = instantiate(
         cfg.trainer,
         callbacks=callbacks,
         logger=logger,
-        profiler=profiler,
+        profiler=cfg.trainer.profiler or NoProfiler(),
         plugins=[AtomicCheckpointIO()],
         default_root_dir=str(run_dir),
     )

@@ -7,7 +7,7 @@ from typing import Any
 from mnist_exp.suggestions import did_you_mean
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Range:
     """The values that a key may have: `value in range_` says whether it may have this one.
 
