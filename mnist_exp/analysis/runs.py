@@ -44,7 +44,7 @@ class Study:
     factors: list[str]
     frame: pd.DataFrame
     results: dict[str, RunResult]
-    settings: pd.DataFrame
+    settings: pd.DataFrame = field(default_factory=pd.DataFrame)
     epochs: list[int] = field(default_factory=list)
     borrowing: list[str] = field(default_factory=list)
 
