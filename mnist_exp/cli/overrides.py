@@ -5,6 +5,7 @@ also refuses what Hydra cannot judge: a value of another type than the one it re
 """
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +69,13 @@ def compose_job(config_name: str, overrides: list[str]) -> DictConfig:
     groups = [override for override in parsed if is_group(override)]
     for override in groups:
         check_group(override)
-    base = compose(config_name, [override.input_line or "" for override in groups])
+    base = compose(config_name, *(override.input_line or "" for override in groups))
     before = OmegaConf.to_container(base, resolve=False)
     keys = [override for override in parsed if override not in groups]
     for override in keys:
         if not override.is_add():
             check_key(override, before)
-    cfg = compose(config_name, overrides) if keys else base
+    cfg = compose(config_name, *overrides) if keys else base
     after = OmegaConf.to_container(cfg, resolve=False)
     for override in keys:
         if override.type is OverrideType.CHANGE:
@@ -83,9 +84,10 @@ def compose_job(config_name: str, overrides: list[str]) -> DictConfig:
     return cfg
 
 
-def compose(config_name: str, overrides: list[str]) -> DictConfig:
+@cache  # the jobs of a sweep share their groups, and a composition takes a tenth of a second
+def compose(config_name: str, *overrides: str) -> DictConfig:
     try:
-        return hydra.compose(config_name, overrides, return_hydra_config=True)
+        return hydra.compose(config_name, list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise OverrideError(" ".join(str(error).split())) from error
 

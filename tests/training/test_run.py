@@ -4,10 +4,11 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from mnist_exp.result import RunResult, Stopwatch
@@ -22,7 +23,7 @@ from mnist_exp.training.run import (
     training_results,
 )
 
-Compose = Callable[..., DictConfig]
+Config = Callable[..., DictConfig]
 DONE = {"data": {"test": 60}, "metrics": {"val/acc": 0.5, "test/acc": 0.25}, "seconds": {"fit": 1.0}, "epoch": 2,
         "history": [{"epoch": 1}, {"epoch": 2}], "environment": {}}  # fmt: skip
 
@@ -39,14 +40,25 @@ def failing(error: BaseException) -> Callable[[DictConfig], dict]:
 
 
 @pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """A configuration with what is looked at around a run: config(seed=1)."""
+
+    def config(**changes: Any) -> DictConfig:
+        default = {"name": "image-cnn", "seed": 0, "lr": 0.001, "overwrite": False, "run_dir": str(tmp_path / "run")}
+        return OmegaConf.create(default | {"threads": None, "data_dir": "data", "logger": {}, "study": None} | changes)
+
+    return config
+
+
+@pytest.fixture
 def sweeping(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "in_sweep", lambda: True)
 
 
 def test_a_finished_run_leaves_its_result_and_says_so(
-    composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ):
-    cfg = composed("seed=3")
+    cfg = config(seed=3)
     with caplog.at_level(logging.INFO):
         assert run_and_record(done, cfg) == 0.5
     result = RunResult.read(tmp_path / "run")
@@ -58,40 +70,40 @@ def test_a_finished_run_leaves_its_result_and_says_so(
 
 
 @pytest.mark.usefixtures("sweeping")
-def test_the_jobs_of_a_sweep_print_no_summary(composed: Compose, capsys: pytest.CaptureFixture[str]):
-    run_and_record(done, composed())
+def test_the_jobs_of_a_sweep_print_no_summary(config: Config, capsys: pytest.CaptureFixture[str]):
+    run_and_record(done, config())
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("rank", ["LOCAL_RANK", "NODE_RANK"])
 def test_only_the_first_process_records(
-    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rank: str
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rank: str
 ):
     monkeypatch.setenv(rank, "1")
-    assert run_and_record(done, composed()) == 0.5
+    assert run_and_record(done, config()) == 0.5
     with pytest.raises(SystemExit):
-        run_and_record(failing(ValueError("no")), composed())
+        run_and_record(failing(ValueError("no")), config())
     assert not (tmp_path / "run").exists()
     assert capsys.readouterr().out == ""
 
 
-def test_a_finished_run_is_skipped_unless_its_configuration_changed(composed: Compose):
+def test_a_finished_run_is_skipped_unless_its_configuration_changed(config: Config):
     trained = []
 
     def train(cfg: DictConfig) -> dict:
-        trained.append(cfg.optimizer.lr)
+        trained.append(cfg.lr)
         return dict(DONE)
 
-    for overrides in ([], ["threads=2", "data_dir=elsewhere"], ["optimizer.lr=0.01"], ["optimizer.lr=0.01"],
-                      ["optimizer.lr=0.01", "overwrite=true"]):  # fmt: skip
-        assert run_and_record(train, composed(*overrides)) == 0.5
+    for changes in ({}, {"threads": 2, "data_dir": "elsewhere"}, {"lr": 0.01}, {"lr": 0.01}):
+        assert run_and_record(train, config(**changes)) == 0.5
+    assert run_and_record(train, config(lr=0.01, overwrite=True)) == 0.5
     assert trained == [0.001, 0.01, 0.01]
 
 
-def test_a_failed_run_is_run_again(composed: Compose, tmp_path: Path):
+def test_a_failed_run_is_run_again(config: Config, tmp_path: Path):
     with pytest.raises(SystemExit):
-        run_and_record(failing(ValueError("no")), composed())
-    assert run_and_record(done, composed()) == 0.5
+        run_and_record(failing(ValueError("no")), config())
+    assert run_and_record(done, config()) == 0.5
     result = RunResult.read(tmp_path / "run")
     assert result is not None
     assert result.status == "finished"
@@ -106,10 +118,10 @@ def test_a_failed_run_is_run_again(composed: Compose, tmp_path: Path):
     ],
 )
 def test_a_failure_is_recorded_and_ends_a_single_run(
-    composed: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture, error: BaseException, message: str, status: int
+    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture, error: BaseException, message: str, status: int
 ):
     with pytest.raises(SystemExit) as end:
-        run_and_record(failing(error), composed())
+        run_and_record(failing(error), config())
     assert end.value.code == status
     result = RunResult.read(tmp_path / "run")
     assert result is not None
@@ -119,13 +131,13 @@ def test_a_failure_is_recorded_and_ends_a_single_run(
 
 
 @pytest.mark.usefixtures("sweeping")
-def test_a_sweep_goes_on_after_a_failure_and_stops_when_interrupted(composed: Compose):
-    assert str(run_and_record(failing(ValueError("no")), composed())) == "nan"
+def test_a_sweep_goes_on_after_a_failure_and_stops_when_interrupted(config: Config):
+    assert str(run_and_record(failing(ValueError("no")), config())) == "nan"
     with pytest.raises(SystemExit):
-        run_and_record(failing(KeyboardInterrupt()), composed())
+        run_and_record(failing(KeyboardInterrupt()), config())
 
 
-def test_the_cause_behind_lightnings_exit_is_recorded(composed: Compose, tmp_path: Path):
+def test_the_cause_behind_lightnings_exit_is_recorded(config: Config, tmp_path: Path):
     def train(cfg: DictConfig) -> dict:  # noqa: ARG001
         try:
             raise RuntimeError("out of memory")
@@ -133,42 +145,42 @@ def test_the_cause_behind_lightnings_exit_is_recorded(composed: Compose, tmp_pat
             raise SystemExit(1)  # noqa: B904
 
     with pytest.raises(SystemExit):
-        run_and_record(train, composed())
+        run_and_record(train, config())
     result = RunResult.read(tmp_path / "run")
     assert result is not None
     assert result.error == "RuntimeError: out of memory"
 
 
 @pytest.mark.usefixtures("sweeping")
-def test_an_ended_reader_interrupts_a_run_and_keeps_its_exit_status(composed: Compose):
+def test_an_ended_reader_interrupts_a_run_and_keeps_its_exit_status(config: Config):
     error = SystemExit(141)
     error.__context__ = BrokenPipeError()
     with pytest.raises(SystemExit) as end:
-        record_failure(composed(), error)
+        record_failure(config(), error)
     assert end.value.code == 141
 
 
-def test_a_failure_says_how_to_continue(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_failure_says_how_to_continue(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     (tmp_path / "run" / "checkpoints" / "last.ckpt").touch()
     with pytest.raises(SystemExit):
-        run_and_record(failing(KeyboardInterrupt()), composed())
+        run_and_record(failing(KeyboardInterrupt()), config())
     result = RunResult.read(tmp_path / "run")
     assert result is not None
     assert result.error == "interrupted (to continue after the last whole epoch: ckpt_path=run/checkpoints/last.ckpt)"
 
 
-def test_the_error_itself_is_raised_on_demand(composed: Compose, monkeypatch: pytest.MonkeyPatch):
+def test_the_error_itself_is_raised_on_demand(config: Config, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ValueError, match="no"):
-        run_and_record(failing(ValueError("no")), composed())
+        run_and_record(failing(ValueError("no")), config())
 
 
-def test_places_and_resources_are_no_part_of_the_recorded_configuration(composed: Compose):
-    here, there = composed("threads=1"), composed("threads=2", "data_dir=elsewhere", "logger=none", folder="other")
+def test_places_and_resources_are_no_part_of_the_recorded_configuration(config: Config):
+    here, there = config(threads=1), config(threads=2, data_dir="elsewhere", logger=None, run_dir="other")
     assert recorded_config(here) == recorded_config(there)
-    assert recorded_config(composed("seed=1")) != recorded_config(here)
+    assert recorded_config(config(seed=1)) != recorded_config(here)
     assert identification(here)["config"]["threads"] is None
 
 
