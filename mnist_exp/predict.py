@@ -13,7 +13,7 @@ from mnist_exp.models.checkpoint_paths import checkpoint_paths
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from mnist_exp.analysis.predictions import Prediction
+    from mnist_exp.analysis.picture_predictions import Prediction
 
 MAX_DRAWN = 10  # images, with show=auto
 
@@ -34,21 +34,20 @@ def predict(cfg: "DictConfig") -> "tuple[list[Prediction], dict[str, str]]":
     import torch
     from rich.console import Console
 
-    from mnist_exp.analysis import predictions
     from mnist_exp.models.checkpoint import load_classifier
 
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
     model, _ = load_classifier(ckpt_path, cfg.network)
-    digits = predictions.read_digits(cfg.images, photo=cfg.photo)
+    digits = picture_predictions.read_digits(cfg.images, photo=cfg.photo)
     if not digits.images:
-        raise ValueError(predictions.list_failures(digits.failures))
-    found = predictions.predict_each(model, digits.images)
+        raise ValueError(picture_predictions.list_failures(digits.failures))
+    found = picture_predictions.predict_each(model, digits.images)
 
     console = Console()
     if cfg.show is True or (cfg.show == "auto" and len(found) <= MAX_DRAWN):
-        console.print(predictions.drawings(console, found, digits.images))
-    console.print(predictions.table(found))
-    predictions.write_csv(Path(cfg.output), found, kaggle=digits.from_csv)
+        console.print(picture_predictions.drawings(console, found, digits.images))
+    console.print(picture_predictions.table(found))
+    picture_predictions.write_csv(Path(cfg.output), found, kaggle=digits.from_csv)
     print(f"{len(found):,} predictions in {cfg.output}")
     return found, digits.failures
 
@@ -57,7 +56,7 @@ def predict(cfg: "DictConfig") -> "tuple[list[Prediction], dict[str, str]]":
 def main(cfg: "DictConfig") -> None:
     _, failures = predict(cfg)
     if failures:
-        from mnist_exp.analysis.predictions import list_failures
+        from mnist_exp.analysis.picture_predictions import list_failures
 
         fail(list_failures(failures))
 

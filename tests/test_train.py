@@ -115,7 +115,7 @@ def run_failing(cfg: DictConfig) -> dict[str, Any]:
 def test_a_failed_run_says_why_and_keeps_the_traceback(composed: Compose):
     result = run_failing(composed("data.val_size=400"))
     assert result["status"] == "failed"
-    assert "data.val_size is 0 to 299" in result["error"]
+    assert "data.val_size must be from 0 to 299" in result["error"]
     assert "stratified_split" in result["traceback"]
 
 

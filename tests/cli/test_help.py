@@ -31,7 +31,7 @@ def test_the_help_of_train_shows_groups_defaults_values_and_meanings():
         " " * 32 + "training batches an epoch: a share (0.5), a",
         " " * 32 + "number (10), or null for all",
     ]
-    assert "scheduler=none: The learning rate stays as it is." in lines
+    assert "scheduler=none: A constant learning rate." in lines
     assert "  model.net.channels=[16,32]    of the two convolutions" in lines
     assert "  logger.name=''                '': no folder of its own" in lines
 

@@ -1,4 +1,4 @@
-"""Pictures that are read, drawn and listed: python -m pytest tests/analysis/test_predictions.py -v"""
+"""Pictures that are read, drawn and listed: python -m pytest tests/analysis/test_picture_predictions.py -v"""
 
 import csv
 from pathlib import Path
@@ -10,8 +10,8 @@ from conftest import drawn
 from PIL import Image
 from rich.console import Console
 
-from mnist_exp.analysis import predictions
-from mnist_exp.analysis.predictions import Prediction, draw, find_files, list_failures, read_digits
+from mnist_exp.analysis import picture_predictions
+from mnist_exp.analysis.picture_predictions import Prediction, draw, find_files, list_failures, read_digits
 from mnist_exp.models.classifier import DigitClassifier
 
 
@@ -66,7 +66,7 @@ def test_a_prediction_is_the_two_largest_probabilities(monkeypatch: pytest.Monke
     model = DigitClassifier(name="fixed", net=torch.nn.Identity())
     monkeypatch.setattr(model, "probabilities", lambda images: probs[: len(images)])
     images = {name: np.zeros((28, 28), np.uint8) for name in ("a", "b")}
-    assert predictions.predict_each(model, images) == [
+    assert picture_predictions.predict_each(model, images) == [
         Prediction("a", 3, 0.8, 1, 0.123457),
         Prediction("b", 0, 0.6, 9, 0.4),
     ]
@@ -76,7 +76,7 @@ def test_the_table_shows_the_first_twenty_by_folder_and_name():
     found = [Prediction(f"/far/away/[b]{index}.png", 7, 0.9, 1, 0.05) for index in range(21)]
     console = Console(width=100, record=True)
     with console.capture() as shown:
-        console.print(predictions.table(found))
+        console.print(picture_predictions.table(found))
     text = shown.get()
     assert "away/[b]19.png" in text
     assert "[b]20.png" not in text
@@ -93,7 +93,7 @@ def test_the_table_shows_the_first_twenty_by_folder_and_name():
 )
 def test_predictions_are_written_in_full_or_as_kaggle_takes_them(tmp_path: Path, kaggle: bool, rows: list[list[str]]):
     path = tmp_path / "new folder" / "predictions.csv"
-    predictions.write_csv(path, [Prediction("1", 7, 0.9, 1, 0.05)], kaggle=kaggle)
+    picture_predictions.write_csv(path, [Prediction("1", 7, 0.9, 1, 0.05)], kaggle=kaggle)
     with path.open(newline="") as file:
         assert list(csv.reader(file)) == rows
 
