@@ -113,9 +113,11 @@ def test_a_line_of_one_pixel_is_not_lost_and_the_box_stays_within_the_image():
     line[3] = [0, 1, 1, 1, 1, 1, 1, 0]
     image = suites.bitmap_to_mnist_form(line)
     assert (image.any(axis=1).sum(), image.any(axis=0).sum()) == (3, 20)
-    lopsided = np.full((20, 20), 0.001, np.float32)
+    lopsided = np.full((20, 20), 0.002, np.float32)
     lopsided[0, 0] = 1  # its centre of mass is so near a corner that the box would leave the image
-    assert [side.nonzero()[0][[0]].tolist() for side in (lopsided, suites.bitmap_to_mnist_form(lopsided))] == [[0], [8]]
+    for bitmap, first in ((lopsided, 8), (lopsided[::-1, ::-1].copy(), 0)):
+        rows, columns = suites.bitmap_to_mnist_form(bitmap).nonzero()
+        assert (rows.min(), columns.min()) == (first, first)
 
 
 def test_load_digits_comes_from_scikit_learn_with_ink_from_0_to_16():
