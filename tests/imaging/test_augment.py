@@ -1,4 +1,4 @@
-"""What augmentation promises: python -m pytest tests/test_augment.py -v"""
+"""What augmentation promises: python -m pytest tests/imaging/test_augment.py -v"""
 
 import pytest
 import torch
@@ -15,8 +15,6 @@ from torch import Tensor
 from mnist_exp.data.digits import Digits
 from mnist_exp.imaging import augment
 from mnist_exp.imaging.augment import Handwriting
-from mnist_exp.models.classifier import DigitClassifier
-from mnist_exp.models.nets import MLP
 
 every_effect = pytest.mark.parametrize("name", EFFECTS)
 
@@ -115,15 +113,3 @@ def test_a_share_is_a_share(images: Tensor) -> None:
     assert black.item() == pytest.approx(0.3, abs=0.08)
     assert white.item() == pytest.approx(0.2, abs=0.08)
     assert torch.equal(augment.apply_one_of(x, 0.0, {torch.zeros_like: 1.0}), x)
-
-
-def test_training_sees_augmented_images_and_evaluation_the_digits_as_they_are(
-    images: Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[Tensor] = []
-    monkeypatch.setattr(MLP, "forward", lambda _, x: (seen.append(x), x.flatten(1)[:, :10])[1])
-    model = DigitClassifier(name="toy", net=MLP(), augment=torch.zeros_like, standardize=False)
-    model.validation_step((images, torch.zeros(len(images)).long()), 0)
-    model.training_step((images, torch.zeros(len(images)).long()), 99)  # the batch that needs no trainer
-    torch.testing.assert_close(seen[0][:, 0], images / 255)
-    assert not seen[1].any()

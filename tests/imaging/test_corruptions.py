@@ -1,4 +1,4 @@
-"""What every corruption promises: python -m pytest tests/test_corruptions.py -v"""
+"""What every corruption promises: python -m pytest tests/imaging/test_corruptions.py -v"""
 
 import io
 from collections.abc import Iterator

@@ -111,6 +111,15 @@ def test_a_stroke_that_crosses_stays_where_it_is_taller_than_the_line(height: in
     assert (~find_printed_lines(mask)[40:42, 50:53]).all() == stays
 
 
+def test_strokes_that_hang_from_a_line_do_not_make_it_thicker() -> None:
+    """Four broad ones and a small one, all taller than the line: the line is fitted, and measured, without them."""
+    strokes = [(slice(40, 60), slice(left, left + 12)) for left in (8, 28, 48, 68)] + [(slice(40, 48), slice(90, 92))]
+    mask, expected = picture((slice(40, 42), ALL), *strokes), picture((slice(40, 42), ALL))
+    for _, columns in strokes:
+        expected[:, columns] = False
+    np.testing.assert_array_equal(find_printed_lines(mask), expected)
+
+
 def test_the_length_counts_the_line_and_two_pixels_of_its_blurred_end() -> None:
     bar = picture((slice(40, 42), slice(0, 80)), (slice(40, 42), slice(86, 100)))
     found = find_printed_lines(bar[:, :90])
