@@ -15,7 +15,7 @@ from mnist_exp.evaluate import find_run_dirs
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from mnist_exp.analysis.model_card import Row
+    from mnist_exp.analysis.model_card import ExportedFile
     from mnist_exp.data.digits import Digits
 
 
@@ -30,7 +30,7 @@ def export(cfg: "DictConfig") -> list[Path]:
     import torch
     from rich.console import Console
 
-    from mnist_exp.analysis.model_card import table
+    from mnist_exp.analysis.model_card import files_table
     from mnist_exp.data.image_datamodule import load_mnist
 
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
@@ -39,7 +39,7 @@ def export(cfg: "DictConfig") -> list[Path]:
     for ckpt_path, run_dir in checkpoints.items():
         with Console(stderr=True).status(f"exporting {ckpt_path}"):
             rows, card = export_one(ckpt_path, run_dir, cfg.formats, test)
-        Console(width=None if sys.stdout.isatty() else 200).print(table(rows))
+        Console(width=None if sys.stdout.isatty() else 200).print(files_table(rows))
         print(f"kept in {run_dir / 'export'}, described in {card}")
         cards.append(card)
     return cards
@@ -58,9 +58,11 @@ def check_formats(formats: Iterable[str]) -> None:
         )
 
 
-def export_one(ckpt_path: Path, run_dir: Path, formats: Iterable[str], test: "Digits") -> tuple[list["Row"], Path]:
+def export_one(
+    ckpt_path: Path, run_dir: Path, formats: Iterable[str], test: "Digits"
+) -> tuple[list["ExportedFile"], Path]:
     """Writes a checkpoint's files, each only if it agrees with the checkpoint. Returns what is known of each."""
-    from mnist_exp.analysis.model_card import Row, model_card, read_evaluations
+    from mnist_exp.analysis.model_card import ExportedFile, model_card, read_evaluations
     from mnist_exp.analysis.scores import identify, score
     from mnist_exp.files import atomic_write, write_text
     from mnist_exp.models.checkpoint import load_classifier
@@ -71,7 +73,11 @@ def export_one(ckpt_path: Path, run_dir: Path, formats: Iterable[str], test: "Di
     model, config = load_classifier(ckpt_path)
     probs = model.probabilities(test.images)
     program = trace(model)
-    rows = [Row(ckpt_path.name, ckpt_path.stat().st_size, None, len(test), latency(model.probabilities, test.images))]
+    rows = [
+        ExportedFile(
+            ckpt_path.name, ckpt_path.stat().st_size, None, len(test), latency(model.probabilities, test.images)
+        )
+    ]
     for name in formats:
         path = run_dir / "export" / f"model.{name}"
         with atomic_write(path) as partial:
@@ -81,7 +87,7 @@ def export_one(ckpt_path: Path, run_dir: Path, formats: Iterable[str], test: "Di
                 difference = check(answer, test.images, probs)
             except DisagreementError as error:
                 raise DisagreementError(f"{path} is not written: {error}") from error
-        rows.append(Row(path.name, path.stat().st_size, difference, len(test), latency(answer, test.images)))
+        rows.append(ExportedFile(path.name, path.stat().st_size, difference, len(test), latency(answer, test.images)))
 
     checkpoint = identify(ckpt_path, config)
     card = run_dir / "MODEL_CARD.md"

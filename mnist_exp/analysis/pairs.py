@@ -1,6 +1,7 @@
 """Groups against each other, over seeds and over test images: two sections of the report."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_exp.analysis import figures
-from mnist_exp.analysis.markdown import NOTHING, code, corrected, counted, interval, number, paragraphs, points, table
+from mnist_exp.analysis.markdown import (
+    NOTHING,
+    code,
+    corrected,
+    counted,
+    interval,
+    markdown_table,
+    number,
+    paragraphs,
+    points,
+)
 from mnist_exp.analysis.runs import Study
 from mnist_exp.analysis.statistics import Difference, McNemar, holm, mcnemar, paired_difference
 
@@ -118,7 +129,7 @@ def paired_tests(study: Study, pairs: Sequence[Pair]) -> str:
         "chose it as the best, which flatters its lead a little."
         if many
         else "",
-        table("Differences in test accuracy, percentage points", header[many:], [row[many:] for row in rows]),
+        markdown_table("Differences in test accuracy, percentage points", header[many:], [row[many:] for row in rows]),
         f"- {OVER_SEEDS}\n{of_images}\n- In brackets: corrected for all {counted(len(pairs), 'pair')} (Holm).",
     )
 
@@ -142,7 +153,7 @@ def disagreements(
     groups: Sequence[str],
     predictions: Mapping[str, Predictions],
     pictures: Callable[[str], NDArray[np.uint8] | None],
-    drawn: dict[str, bytes],
+    drawn: dict[str, figures.Plot],
 ) -> str:
     """The test images that divide the two `groups`, with their pictures where these can be had."""
     if len(groups) < 2:
@@ -155,8 +166,8 @@ def disagreements(
     margin = right[0] - right[1]
     always = [int((sign * margin == len(known)).sum()) for sign in (1, -1)]
     said = (
-        f"A is `{a}`, B is `{b}`. {counted(always[0], 'image')} {'is' if always[0] == 1 else 'are'} right by A alone "
-        f"with every common seed ({len(known)}), {always[1]} by B alone."
+        f"A is {code(a)}, B is {code(b)}. {counted(always[0], 'image')} {'is' if always[0] == 1 else 'are'} right by A "
+        f"alone with every common seed ({len(known)}), {always[1]} by B alone."
     )
     rows = only_right("only A is right", margin, [pair[1] for pair in known])
     rows += only_right("only B is right", -margin, [pair[0] for pair in known])
@@ -165,7 +176,7 @@ def disagreements(
         "## Images they disagree on",
         said,
         pictured(rows, pictures(study.of(a)["fingerprint"].iloc[0]), drawn) if rows else "",
-        table("The clearest cases; images are counted from 0", header, rows) if rows else "",
+        markdown_table("The clearest cases; images are counted from 0", header, rows) if rows else "",
     )
 
 
@@ -180,15 +191,15 @@ def only_right(side: str, margin: NDArray[np.int64], others: Sequence[Prediction
     return rows
 
 
-def pictured(rows: Sequence[Sequence[Any]], images: NDArray[np.uint8] | None, drawn: dict[str, bytes]) -> str:
+def pictured(rows: Sequence[Sequence[Any]], images: NDArray[np.uint8] | None, drawn: dict[str, figures.Plot]) -> str:
     """The figure of the images in `rows`."""
     if images is None:
         return "There are no pictures: only MNIST's own test images can be drawn, where they lie in data_dir."
-    sides: dict[str, list[tuple[NDArray[np.uint8], str]]] = {}
+    sides: dict[str, list[figures.Mistake]] = {}
     for side, index, label, other, _ in rows:
-        sides.setdefault(side, []).append((images[index], f"{label}, not {other}"))
-    drawn["disagreements"] = figures.png(figures.gallery(sides))
+        sides.setdefault(side, []).append(figures.Mistake(images[index], label, other))
+    drawn["disagreements"] = partial(figures.mistakes, sides)
     return (
         "![The handwritten digits that the table below lists, each with its label and the other answer.]"
-        "(figures/disagreements.png)\n\n*Below each image: its label, not what the other group says.*"
+        "(figures/disagreements.png)\n\n*5 as 6: a 5 that the other group reads as 6.*"
     )
