@@ -166,6 +166,37 @@ def test_a_legend_names_what_differs_once():
     assert short_names(["solution1 lr=1", "solution2 lr=1"]) == ("", ["solution1 lr=1", "solution2 lr=1"])
 
 
+def test_a_legend_has_the_numbers_of_the_lines_where_lines_have_them():
+    def legend(figure):
+        return [text.get_text() for text in figure.legends[0].get_texts()]
+
+    assert legend(accuracy_against_time(runs(["m=a", "m=b"]), GroupStyles.of(["m=b", "m=a"]))) == ["1 b", "2 a"]
+    assert legend(figures.accuracy_by_severity(by_severity(["m=a", "m=b"]), GroupStyles.of(["m=a", "m=b"]))) == [
+        "a",
+        "b",
+    ]
+    some = accuracy_against_time(runs(["m=b"]), GroupStyles.of(["m=a", "m=b"]))
+    assert legend(some) == ["2 b"]
+    many = [f"m={index}" for index in range(DISTINCT + 2)]
+    assert legend(accuracy_against_time(runs(many), GroupStyles.of(many)))[-1] == "2 other groups"
+
+
+def test_a_figure_grows_by_the_rows_of_its_legend():
+    heights = [
+        accuracy_against_time(runs(groups), GroupStyles.of(groups), width=NARROW).get_figheight() * 72
+        for groups in (["a"], ["a", "b"], [f"{'long' * 9}{index}" for index in range(3)])
+    ]
+    assert heights == pytest.approx([250 + 14.5, 250 + 14.5, 250 + 3 * 14.5])
+
+
+def test_a_label_that_is_too_long_is_cut():
+    groups = ["x" * 200]
+    label = (
+        accuracy_against_time(runs(groups), GroupStyles.of(groups), width=NARROW).legends[0].get_texts()[0].get_text()
+    )
+    assert figure.legends[0].get_texts()[0].get_text() == f"1 {'x' * 40}…"
+
+
 def test_numbers_stand_at_the_ends_of_their_lines_and_equal_lines_share_a_place():
     data = pd.DataFrame(
         [(group, group, epoch, acc + epoch / 1000, 0.5) for group, acc in {"a": 0.9, "b": 0.9, "c": 0.8}.items()

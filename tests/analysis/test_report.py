@@ -228,6 +228,159 @@ def test_corners_that_are_not_there_are_an_error(factorial, start, end, message)
 # --- the rest ---
 
 
+# --- the sentences ---
+
+
+def text(tmp_path, *runs, **settings):
+    """The report of runs, each given as (overrides, accuracies by seed, changes to result.json)."""
+    for overrides, accuracies, changes in runs:
+        for seed, acc in accuracies.items():
+            make_run(tmp_path / f"{'_'.join(overrides)}{seed}", *overrides, acc=acc, seed=seed, **changes)
+    return write_report(collect([tmp_path]), name="t", **settings).markdown
+
+
+def test_the_title_names_the_report_and_counts_its_runs(study):
+    report = write_report(study, name="a <b> `c`")
+    assert report.markdown.startswith("# `a <b> 'c'`: 6 runs compared\n")
+    assert report.title == "a <b> `c`: 6 runs compared"
+
+
+def test_a_single_group_is_no_highest(tmp_path):
+    answer = text(tmp_path, ([], {0: 0.9}, {})).split("\n\n")[1]
+    assert answer == "`image-cnn` has a mean test accuracy: **90.00%** (n = 1)."
+
+
+def test_a_lucky_seed_is_not_best_where_others_have_several(tmp_path):
+    runs = [(["model=mlp"], {0: 0.99}, {}), (["model=cnn"], {0: 0.9, 1: 0.91}, {})]
+    answer = text(tmp_path, *runs).split("\n\n")[1]
+    assert answer.startswith(
+        "`model=cnn` has the highest mean test accuracy of the groups with several seeds: **90.50%**"
+    )
+
+
+def test_two_equal_groups_are_both_named(tmp_path):
+    runs = [([f"data.batch_size={size}"], {0: 0.9, 1: 0.91}, {}) for size in (1, 2, 3)]
+    answer = text(tmp_path, *runs).split("\n\n")[1]
+    assert answer.endswith("`data.batch_size=2` and `data.batch_size=3` equal it with each common seed.")
+
+
+def test_one_seed_is_too_little_and_images_are_tested_where_there_are_predictions(tmp_path):
+    runs = [(["model=mlp"], {0: 0.9}, {}), (["model=cnn"], {0: 0.95}, {})]
+    answer = text(tmp_path, *runs).split("\n\n")[1]
+    assert answer.endswith(
+        "The lead over the next, `model=mlp`, is **+5.00 percentage points** with 1 seed: too little to say whether "
+        "other seeds would agree. Over the test images McNemar's p is < 0.001 after Holm."
+    )
+    for path in tmp_path.glob("*/predictions.npz"):
+        path.unlink()
+    markdown = write_report(collect([tmp_path]), name="t").markdown
+    assert markdown.split("\n\n")[1].endswith("whether other seeds would agree.")
+    assert "†" not in markdown
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        ({0: 0.94, 1: 0.951, 2: 0.959}, "interval [+0.89, +1.18]: other seeds can be expected to agree"),
+        ({0: 0.90, 1: 0.99, 2: 0.92}, "these seeds do not settle it (paired t-test over 3 seeds, p = 0."),
+        ({0: 0.95 - 0.05, 1: 0.961 - 0.0501, 2: 0.969 - 0.05}, "(paired t-test over 3 seeds, p < 0.001 after Holm)"),
+    ],
+)
+def test_a_lead_is_settled_by_the_paired_test(tmp_path, other, sentence):
+    best = {0: 0.95, 1: 0.961, 2: 0.97}
+    assert sentence in text(tmp_path, (["model=cnn"], best, {}), (["model=mlp"], other, {})).split("\n\n")[1]
+
+
+def test_the_next_group_is_one_that_can_be_tested(tmp_path):
+    runs = [
+        (["model=cnn"], {0: 0.95, 1: 0.96}, {}),
+        (["model=fast"], {5: 0.94, 6: 0.94}, {}),
+        (["model=scratch"], {1: 0.92}, {}),
+        (["model=mlp"], {0: 0.9, 1: 0.92}, {}),
+    ]
+    assert "The lead over the next, `model=mlp`" in text(tmp_path, *runs).split("\n\n")[1]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "low_high"),
+    [
+        ({0: 0.99, 1: 0.999}, [100 * (0.9945 - 12.7062 * 0.0045), 100]),
+        ({0: 0.01, 1: 0.001}, [0, 100 * (0.0055 + 12.7062 * 0.0045)]),
+    ],
+)
+def test_an_interval_ends_where_accuracies_end(tmp_path, accuracies, low_high):
+    row = table(text(tmp_path, ([], accuracies, {})), "Groups")[1]
+    assert numbers(row[4]) == pytest.approx(low_high, abs=0.01)
+
+
+def test_notes_tell_what_the_numbers_are(tmp_path):
+    one, several = {0: 0.9}, {0: 0.9, 1: 0.91}
+    unvalidated = {"metrics": {"test/acc": 0.9}, "history": []}
+    cases = {
+        "The groups did not all run the same seeds": ([(["model=mlp"], one, {}), (["model=cnn"], several, {})], True),
+        "The groups did not all": ([(["model=mlp"], several, {}), (["model=cnn"], several, {})], False),
+        "† One run: its interval is over test images": ([([], one, {})], True),
+        "† One run": ([([], several, {})], False),
+        "No images were held out for validation": ([([], several, unvalidated)], True),
+        "the weights that validation chose. Choose a recipe by val/acc": ([([], several, {})], True),
+    }
+    for number, (note, (runs, expected)) in enumerate(cases.items()):
+        assert (note in text(tmp_path / str(number), *runs)) == expected, note
+
+
+def test_curves_need_two_epochs_and_means_a_validation(tmp_path):
+    epochs = [{"epoch": 1, "train/loss": 0.5}, {"epoch": 2, "train/loss": 0.4}]
+    assert "## Learning curves" not in text(tmp_path / "one", ([], {0: 0.9}, {"history": epochs[:1]}))
+    markdown = text(tmp_path / "two", ([], {0: 0.9}, {"history": epochs}))
+    assert "a line for each group.](figures/learning_curves.png)" in markdown
+    validated = [epoch | {"val/acc": 0.8 + epoch["epoch"] / 100} for epoch in epochs]
+    runs = [(["model=cnn"], {0: 0.9}, {"history": validated}), (["model=mlp"], {0: 0.9}, {"history": validated[:1]})]
+    assert "Means end between 81.00% and 82.00%.]" in text(tmp_path / "three", *runs)
+
+
+def test_times_of_different_devices_do_not_compare(tmp_path):
+    def on(device, fit):
+        return {"environment": {"device": device}, "seconds": {"fit": fit}}
+
+    same = text(
+        tmp_path / "same", (["model=cnn"], {0: 0.9}, on("cpu", 3.14)), (["model=mlp"], {0: 0.9}, on("cpu", 2.0))
+    )
+    assert "a point for each of 2 runs, which took 2.0 to 3.1 seconds.](figures/time.png)" in same
+    assert "*A point is a run, on `cpu`. The best run" in same
+    other = text(tmp_path / "other", (["model=cnn"], {0: 0.9}, on("cpu", 3)), (["model=mlp"], {0: 0.9}, on("GPU", 2)))
+    assert "on `GPU`, `cpu`. Times of different devices do not compare. The best run" in other
+    assert "on an unknown device." in text(tmp_path / "none", ([], {0: 0.9}, {"environment": {}}))
+    assert "## Accuracy against time" not in text(tmp_path / "no", ([], {0: 0.9}, {"seconds": {}}))
+
+
+def test_the_origin_names_settings_data_machine_and_source(tmp_path):
+    environment = {"torch": "2", "lightning": "3", "device": "cpu", "commit": "d" * 40, "dirty": True}
+    changes = {"environment": environment}
+    runs = [(["model=cnn", "optimizer.lr=0.1", 'name="1"'], {0: 0.9, 3: 0.9}, changes)]
+    runs += [(["model=mlp", "optimizer.lr=0.1", 'name="1"'], {0: 0.8}, changes)]
+    origin = text(tmp_path, *runs, command="python x").split("## Where the numbers come from\n\n")[1].splitlines()
+    assert origin[:-1] == [
+        "- 3 finished runs, seeds 0, 3.",
+        "- The same in all: `optimizer.lr=0.1`.",
+        "- Data: the same in all, fingerprint `sha256:aaaaaaaaaaaa…`.",
+        "- Device: `cpu`; `torch 2, Lightning 3`.",
+        f"- Source: commit `{'d' * 12}+changes`.",
+        "- Every run with its settings and numbers: runs.csv.",
+    ]
+    assert re.fullmatch(r"- Written \d{4}-\d\d-\d\d \d\d:\d\d UTC by `python x`\.", origin[-1])
+
+
+def test_the_origin_tells_different_data_and_leaves_out_what_is_unknown(tmp_path):
+    runs = [
+        ([f"model={model}"], {0: 0.9}, {"data": {"fingerprint": f"sha256:{model * 8}"}, "environment": {}})
+        for model in ("mlp", "cnn")
+    ]
+    markdown = text(tmp_path, *runs)
+    assert "Data: **2 different sets**, fingerprint `sha256:cnncnncnncnn…`, `sha256:mlpmlpmlpmlp…`." in markdown
+    for unknown in ("Source:", "The same in all", "Written"):
+        assert unknown not in markdown
+
+
 @pytest.mark.usefixtures("study")
 def test_runs_left_out_are_listed_and_their_errors_are_harmless(tmp_path):
     error = "ValueError: a | b\n<script>alert(1)</script> `x`"
