@@ -320,15 +320,19 @@ def mistakes(rows: Mapping[str, Sequence[Mistake]], *, width: float = WIDE) -> F
     return gallery(captioned, width=width)
 
 
+TILE = 64  # points: the width of an image in a gallery, with its margin
+
+
 def gallery(rows: Mapping[str, Sequence[tuple[NDArray[np.uint8], str]]], *, width: float = WIDE) -> Figure:
     """Images (28, 28) under titles, as many side by side as fit, each with a caption below it."""
-    columns = max(1, min(int(width // 62), max(len(images) for images in rows.values())))
+    fit = int(width // TILE)
+    columns = max(1, min(fit, max(len(images) for images in rows.values())))
     lines = [max(1, ceil(len(images) / columns)) for images in rows.values()]
     captions = [caption for images in rows.values() for _, caption in images]
-    height = 66 + 12 * max((caption.count("\n") for caption in captions), default=0)
-    width = max(290, width * columns / max(columns, width // 62))
-    with drawing(width=width, height=sum(22 + height * each for each in lines)) as figure:
-        bands = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=[22 + height * each for each in lines])
+    line_height = TILE + 2 + 12 * max((caption.count("\n") for caption in captions), default=0)
+    heights = [22 + line_height * count for count in lines]  # 22: the title
+    with drawing(width=max(290, width * columns / fit), height=sum(heights)) as figure:  # 290: room for a title
+        bands = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)
         for band, count, (title, images) in zip(bands[:, 0], lines, rows.items(), strict=True):
             band.suptitle(plain_text(title), x=0.01, ha="left", fontsize=10, fontweight="bold")
             panels = band.subplots(count, columns, squeeze=False)
@@ -366,7 +370,10 @@ def accuracy_by_severity(accuracies: pd.DataFrame, styles: GroupStyles, *, width
                 axes.plot(lines.mean(axis=1), markersize=5, **style)
             axes.set(title=family)
             axes.yaxis.set_major_formatter(percent(axes))
+        for axes in figure.axes[len(families) :]:
+            axes.remove()
         for axes in figure.axes[-2:]:
+            axes.xaxis.set_tick_params(labelbottom=True)
             axes.set(xlabel="severity")
         styles.legend(figure)
     return figure

@@ -191,9 +191,7 @@ def test_a_figure_grows_by_the_rows_of_its_legend():
 
 def test_a_label_that_is_too_long_is_cut():
     groups = ["x" * 200]
-    label = (
-        accuracy_against_time(runs(groups), GroupStyles.of(groups), width=NARROW).legends[0].get_texts()[0].get_text()
-    )
+    figure = accuracy_against_time(runs(groups), GroupStyles.of(groups), width=NARROW)
     assert figure.legends[0].get_texts()[0].get_text() == f"1 {'x' * 40}…"
 
 
@@ -278,6 +276,15 @@ def test_a_family_of_corruptions_is_drawn_as_their_mean_before_each_of_them():
     ]
 
 
+def test_there_is_a_panel_for_each_family_and_none_beside():
+    figure = figures.accuracy_by_severity(by_severity(), GroupStyles.of(GROUPS[:2]))
+    assert [(axes.get_title(loc="left"), axes.get_xlabel()) for axes in figure.axes] == [
+        ("hand", ""),
+        ("pen", "severity"),
+        ("camera", "severity"),
+    ]
+
+
 def test_bars_stand_at_their_suites_also_where_rows_come_in_another_order():
     data = by_suite(["a", "b"]).assign(acc=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]).iloc[[0, 1, 2, 5, 4, 3]]
     axes = accuracy_by_suite(data, GroupStyles.of(["a", "b"])).axes[0]
@@ -307,7 +314,7 @@ def test_mistakes_are_the_most_confident_ones_worst_first():
 
 def test_a_gallery_breaks_its_rows_where_the_width_ends():
     rows = {"first": [(IMAGE, "5 as 6")] * 7, "second": [(IMAGE, "1 as 7")] * 2}
-    for width, columns, lines in ((WIDE, 7, 1 + 1), (NARROW, 5, 2 + 1)):
+    for width, columns, lines in ((WIDE, 7, 1 + 1), (NARROW, 5, 2 + 1), (128, 2, 4 + 1)):
         figure = gallery(rows, width=width)
         assert len(figure.axes) == columns * lines
         shown = [axes.get_title() for axes in figure.axes if axes.images]
