@@ -31,17 +31,22 @@ LONGEST_NAME = 200  # bytes; file systems allow 255, and the folder has a longer
 def publish(report: Report, study: Study, folder: Path) -> None:
     """Writes the whole folder under a temporary name, then puts it in the place of an earlier report.
 
-    Raises ValueError where something else is in that place.
+    Raises ValueError where something else is in that place, or where the report cannot be written.
     """
     check_free(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-        new, old = Path(temporary) / "new", Path(temporary) / "old"
-        write_files(report, study, new)
-        check_free(folder)  # again: drawing took a while
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+            new, old = Path(temporary) / "new", Path(temporary) / "old"
+            write_files(report, study, new)
+            check_free(folder)  # again: drawing took a while
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+    except OSError as error:
+        raise ValueError(
+            f"cannot write the report to {folder}: {error}. Make room there, or choose another reports_dir=..."
+        ) from error
 
 
 def report_folder(reports_dir: Path, name: str) -> Path:

@@ -176,6 +176,12 @@ def test_a_report_that_fails_leaves_the_earlier_one(folder, report, study, monke
     assert [path.name for path in folder.parent.iterdir()] == ["x"]
 
 
+def test_a_place_that_cannot_be_written_to_is_named(report, study, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"cannot write the report to .*file/x: .*choose another reports_dir"):
+        publish(report, study, tmp_path / "file" / "x")
+
+
 # --- names ---
 
 
