@@ -104,9 +104,9 @@ class GroupStyles:
         return str(self.groups.index(group) + 1)
 
     def legend(self, figure: Figure, shown: Collection[str] | None = None, *, numbered: bool = False) -> None:
-        """Below the panels: the groups in `shown` (None for all), with their numbers where the lines have them.
+        """Adds a legend below the panels, and makes the figure higher by its height.
 
-        The figure grows by what the legend needs.
+        shown: the groups in the figure, None for all. numbered: whether the lines have the groups' numbers.
         """
         shown = self.groups if shown is None else shown
         named = [group for group in self.distinct if group in shown]
@@ -128,13 +128,13 @@ class GroupStyles:
                       markerscale=0.8, handlelength=2.6, alignment="left", title_fontsize=9.5)  # fmt: skip
 
 
-LETTER, LEGEND_ROW = 6.2, 14.5  # points: the width of a letter and the height of a row in a legend
+LETTER, LEGEND_ROW = 6.2, 14.5  # points: the mean width of a letter and the height of a row in a legend
 
 
 def short_names(groups: Sequence[str]) -> tuple[str, list[str]]:
-    """A title and labels: of `model=mlp data=csv` and the like, `model, data` and `mlp, csv`.
+    """A legend's title and labels: for `model=mlp data=csv` and `model=cnn data=csv`, `model, data` and `mlp, csv` ...
 
-    Groups whose names are not all made of the same factors keep their names, without a title.
+    Where the names are not all made of the same factors, the labels are the names, and the title is empty.
     """
     parts = [[each.partition("=") for each in group.split(" ")] for group in groups]
     factors = {tuple(factor for factor, _, _ in each) for each in parts}
@@ -167,11 +167,8 @@ def learning_curves(history: pd.DataFrame, styles: GroupStyles, *, width: float 
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if metric == "val/acc":
                 accuracy_axis(axes, history[metric])
-            elif (history[metric] > 0).any():
-                axes.set_yscale("log", subs=[])
-                low, high = axes.get_ylim()
-                axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if high > 5 * low else range(1, 10)))
-                axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            else:
+                loss_axis(axes, history[metric])
             number_lines(axes, means, styles)
         styles.legend(figure, shown, numbered=True)
     return figure
@@ -214,7 +211,7 @@ def number_lines(axes: Axes, lines: Mapping[str, "pd.Series[float]"], styles: Gr
 
 
 def spread(heights: Sequence[float], *, gap: float) -> list[float]:
-    """Rising heights moved apart to at least `gap`, each as little as pushing from below and from above needs."""
+    """Rising heights, moved so that neighbours are at least `gap` apart and none is above 1."""
     places: list[float] = []
     for height in heights:
         places.append(max(height, places[-1] + gap) if places else height)
@@ -255,6 +252,16 @@ def accuracy_axis(axes: Axes, accuracies: ArrayLike) -> None:
     ticks = [1 - error * 10.0**-decade for decade in range(7) for error in (10, 5, 2)]
     axes.set_yticks([tick for tick in ticks if bottom <= from_accuracy(tick) < top])
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.6g}%")
+
+
+def loss_axis(axes: Axes, losses: "pd.Series[float]") -> None:
+    """Makes the y axis logarithmic where there is a loss above 0, with plain numbers for labels."""
+    if not (losses > 0).any():
+        return
+    axes.set_yscale("log", subs=[])
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5) if high > 5 * low else range(1, 10)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def accuracy_against_time(runs: pd.DataFrame, styles: GroupStyles, *, width: float = WIDE) -> Figure:
@@ -312,7 +319,7 @@ class Mistake(NamedTuple):
 
 
 def mistakes(rows: Mapping[str, Sequence[Mistake]], *, width: float = WIDE) -> Figure:
-    """The gallery of mistakes, under a title each: every image with `5 as 6` and its note below it."""
+    """The gallery of mistakes: rows of images, each row under its title, each image over `5 as 6` and its note."""
     captioned = {
         title: [(each.image, f"{each.label} as {each.answer}\n{each.note}".strip()) for each in row]
         for title, row in rows.items()

@@ -1,6 +1,6 @@
 """A report as one HTML page. It fetches nothing, runs no script, and shows text from runs as text, never as markup.
 
-Markdown's own parser makes a tree of elements, `ReportLayout` arranges them, and page.html goes around.
+The Markdown library makes a tree of elements, `ReportLayout` arranges them, and page.html is the frame.
 """
 
 import html
@@ -19,7 +19,7 @@ from mnist_exp.analysis.figures import CSS_COLOURS, NARROW, WIDE
 
 PAGE = Path(__file__).with_name("page.html")
 ENLARGED = 1.2  # CSS pixels for a point of a figure, where there is room
-# Markdown that a report does not use, and that would let text become markup or an address.
+# What a report does not use of Markdown, since it would turn text into markup or an address.
 UNUSED_INLINE = ("html", "entity", "link", "reference", "short_reference", "autolink", "automail", "image_reference",
                  "short_image_ref")  # fmt: skip
 

@@ -62,14 +62,15 @@ def write_report(
 
     Raises ValueError for an unknown factor or level, and where no seed was run with every combination of levels.
     """
-    # What the sections share: accuracies group against group, and one line style a group for all figures.
+    # What the sections share: the groups in pairs, and one line style a group for all figures.
     corners = check_corners(study, start, end)
     predictions = {} if study.epochs else read_predictions(study)
     pairs = compare_pairs(study, predictions)
     contrasted = corner_groups(study, corners)
     if len(contrasted) < 2:
         contrasted = [study.best, *(pair.b for pair in leads(study, pairs)[:1])]
-    styles = GroupStyles.of(study.groups, important=contrasted)
+    drawn = set(study.curves()["group"])  # of the milestones of a run only the last has a curve
+    styles = GroupStyles.of(study.groups, important=[each for each in [*contrasted, *study.groups] if each in drawn])
     plots: dict[str, Plot] = {}
 
     # A section without content is empty, and left out.

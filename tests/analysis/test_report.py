@@ -397,3 +397,12 @@ def test_milestones_have_curves_and_no_tests_over_images(tmp_path):
     assert [row[0] for row in table(report.markdown, "Groups")] == ["epochs", "3", "1"]
     assert "no tests over images" in report.markdown
     assert set(report.plots) == {"learning_curves"}
+
+
+def test_each_curve_has_a_line_of_its_own_also_where_milestones_double_the_groups(tmp_path):
+    tested = [{"epoch": 1, "test/acc": 0.7}, {"epoch": 3, "test/acc": 0.6}]
+    for size in range(1, 13):
+        make_run(tmp_path / str(size), f"data.batch_size={size}", milestones=tested)
+    _, styles = write_report(collect([tmp_path], epochs=[1, 3]), name="t").plots["learning_curves"].args
+    assert len(styles.groups) == 24
+    assert {group for group in styles.groups if "epochs=3" in group} <= set(styles.distinct)
