@@ -27,7 +27,7 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
     from omegaconf import OmegaConf
     from rich.console import Console
 
-    from mnist_exp.analysis.scores import identify, keep, score, table
+    from mnist_exp.analysis.scores import describe_checkpoint, score, table, write_evaluation
     from mnist_exp.data.digits import fingerprint
     from mnist_exp.models.checkpoint import load_classifier
     from mnist_exp.result import environment
@@ -54,8 +54,8 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
         model.to(device)
         with Console(stderr=True).status(f"testing {path}"):
             probs = {name: model.probabilities(digits.images).numpy() for name, digits in subsets.items()}
-        figures = score(subsets, probs) | {"checkpoint": identify(path, config), **asked}
-        evaluations[keep(checkpoints[path], suite.label, figures, subsets, probs)] = figures
+        figures = score(subsets, probs) | {"checkpoint": describe_checkpoint(path, config), **asked}
+        evaluations[write_evaluation(checkpoints[path], suite.label, figures, subsets, probs)] = figures
 
     Console(width=None if sys.stdout.isatty() else 200).print(table(suite.label, list(evaluations.values())))
     for path in evaluations:

@@ -63,7 +63,7 @@ def export_one(
 ) -> tuple[list["ExportedFile"], Path]:
     """Writes a checkpoint's files, each only if it agrees with the checkpoint. Returns what is known of each."""
     from mnist_exp.analysis.model_card import ExportedFile, model_card, read_evaluations
-    from mnist_exp.analysis.scores import identify, score
+    from mnist_exp.analysis.scores import describe_checkpoint, score
     from mnist_exp.files import atomic_write, write_text
     from mnist_exp.models.checkpoint import load_classifier
     from mnist_exp.models.export_formats import FORMATS, DisagreementError, check, latency, trace
@@ -89,7 +89,7 @@ def export_one(
                 raise DisagreementError(f"{path} is not written: {error}") from error
         rows.append(ExportedFile(path.name, path.stat().st_size, difference, len(test), latency(answer, test.images)))
 
-    checkpoint = identify(ckpt_path, config)
+    checkpoint = describe_checkpoint(ckpt_path, config)
     card = run_dir / "MODEL_CARD.md"
     text = model_card(
         config=config,

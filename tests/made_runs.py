@@ -1,4 +1,4 @@
-"""Runs on paper: folders as `train` leaves them, with any numbers one likes."""
+"""Run folders as `train` leaves them, with any figures that a test wants, and without training."""
 
 import json
 from pathlib import Path
@@ -18,17 +18,23 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sgd": {"momentum": 0.0},
     "adam": {"betas": [0.9, 0.999]},
 }
+EXPERIMENTS = {
+    "solution1": ["model=mlp", "optimizer=sgd", "model.standardize=false", "trainer.max_epochs=5"],
+    "fast": ["model=fast", "optimizer.lr=0.03", "data.batch_size=256", "trainer.max_epochs=1"],
+}
 DEFAULTS = {"data": "image", "model": "cnn", "optimizer": "adam"}
 TEST_IMAGES = 1000
 
 
 def make_config(overrides: list[str], seed: int) -> dict[str, Any]:
-    """A resolved configuration in little, with what groups and interpolations do to a real one."""
+    """A small resolved configuration, with what config groups, experiments and interpolations do to a real one."""
     typed = dict(each.split("=", 1) for each in overrides)
+    experiment = typed.pop("experiment", None)
+    typed = dict(each.split("=", 1) for each in EXPERIMENTS.get(experiment or "", [])) | typed
     data, model, optimizer = (typed.pop(group, DEFAULTS[group]) for group in ("data", "model", "optimizer"))
     config: dict[str, Any] = {
         "seed": seed,
-        "name": f"{data}-{model}",
+        "name": experiment or f"{data}-{model}",
         "data": {"_target_": TARGETS[data], "name": data, "seed": seed, "batch_size": 64, **OPTIONS[data]},
         "optimizer": {"_target_": TARGETS[optimizer], "lr": 0.001, **OPTIONS[optimizer]},
         "model": {"name": model, "standardize": True, "net": {"_target_": f"nets.{model.upper()}"}},
@@ -40,8 +46,7 @@ def make_config(overrides: list[str], seed: int) -> dict[str, Any]:
         node = config
         for part in key.split(".")[:-1]:
             node = node[part]
-        if key != "experiment":
-            node[key.split(".")[-1]] = json.loads(value)
+        node[key.split(".")[-1]] = json.loads(value)
     config["model"]["optimizer"] = config["optimizer"]
     return config
 
@@ -52,7 +57,7 @@ def make_run(folder: Path, *overrides: str, acc: float = 0.9, seed: int = 0, **c
     history = [
         {
             "epoch": epoch,
-            "val/acc": acc - 0.01 / epoch,
+            "val/acc": max(acc - 0.01 / epoch, 0.0),
             "val/loss": 0.3 / epoch,
             "train/loss": 0.5 / epoch,
             "seconds": 1.0,
@@ -79,10 +84,21 @@ def make_run(folder: Path, *overrides: str, acc: float = 0.9, seed: int = 0, **c
     return folder
 
 
+def make_failed_run(folder: Path, error: str = "it broke", seed: int = 0) -> Path:
+    """What a run that raised an error leaves."""
+    write_result(folder, {"status": "failed", "seed": seed, "overrides": [], "config": {}, "error": error})
+    return folder
+
+
 def write_result(folder: Path, result: dict[str, Any]) -> None:
     (folder / ".hydra").mkdir(parents=True, exist_ok=True)
     (folder / ".hydra" / "config.yaml").touch()
-    (folder / "result.json").write_text(json.dumps(result))
+    (folder / "result.json").write_text(json.dumps({"schema": 1, "name": "made"} | result))
+
+
+def change_result(folder: Path, **changes: Any) -> None:
+    """Replaces fields of a result.json that is there."""
+    write_result(folder, json.loads((folder / "result.json").read_text()) | changes)
 
 
 def write_predictions(folder: Path, acc: float, seed: int) -> None:

@@ -7,15 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
-from rich.console import Console
 
-from mnist_exp.analysis.scores import gallery, score, table, worst
 from mnist_exp.cli.overrides import CONF
 from mnist_exp.data.digits import Digits
 from mnist_exp.evaluate import evaluate
@@ -30,53 +27,6 @@ def evaluated(*overrides: str) -> dict[str, Any]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         path = next(iter(evaluate(compose("evaluate", ["device=cpu", *overrides]))))
     return json.loads(path.read_text())
-
-
-@pytest.fixture
-def three() -> tuple[dict[str, Digits], dict[str, np.ndarray]]:
-    """Two subsets of a family and one without, with answers: 4 of 5 right."""
-    labels = {"pen/thin": [0, 1], "pen/thick": [1, 1], "paper": [7]}
-    preds = {"pen/thin": [0, 1], "pen/thick": [1, 7], "paper": [7]}
-    subsets = {
-        name: Digits(torch.zeros(len(own), 28, 28, dtype=torch.uint8), torch.tensor(own))
-        for name, own in labels.items()
-    }
-    return subsets, {name: np.eye(10, dtype=np.float32)[own] for name, own in preds.items()}
-
-
-# --- figures ---
-
-
-def test_figures_by_hand(three: tuple[dict[str, Digits], dict[str, np.ndarray]]):
-    figures = score(*three)
-    assert (figures["acc"], figures["n"], figures["ece"]) == (0.8, 5, pytest.approx(0.2))
-    assert figures["by_class"]["1"] == {"acc": pytest.approx(2 / 3), "n": 3}
-    assert figures["by_class"]["9"] == {"acc": None, "n": 0}
-    assert {name: part["acc"] for name, part in figures["by_subset"].items()} == {
-        "pen": 0.75, "pen/thin": 1, "pen/thick": 0.5, "paper": 1
-    }  # fmt: skip
-    assert [name for name, part in figures["by_subset"].items() if "interval" not in part] == ["pen"]
-    assert figures["confusion"][1] == [0, 2, 0, 0, 0, 0, 0, 1, 0, 0]
-
-
-def test_the_worst_mistakes_are_the_most_confident(small_digits: SmallMNIST):
-    digits = Digits(small_digits[1].images[:3], torch.tensor([0, 1, 2]))
-    probs = np.full((3, 10), 0.04, np.float32)
-    probs[[0, 1, 2], [0, 2, 3]] = [0.9, 0.6, 0.8]
-    assert worst(digits, probs, 36) == [2, 1]
-    sheet = gallery({"test": digits}, {"test": probs})
-    first = sheet[:140, :140]
-    assert np.array_equal(first, digits.images[2].numpy().repeat(5, axis=0).repeat(5, axis=1))
-
-
-def test_the_table_sets_checkpoints_side_by_side(three: tuple[dict[str, Digits], dict[str, np.ndarray]]):
-    runs = [score(*three) | {"checkpoint": {"name": name}} for name in ("image-cnn", "csv-cnn")]
-    console = Console(width=120, record=True, file=sys.stderr)
-    console.print(table("mine", runs))
-    text = console.export_text()
-    assert "image-cnn" in text
-    assert "csv-cnn" in text
-    assert text.count("50.00 (9.45–90.55)") == 2
 
 
 # --- the command ---

@@ -1,4 +1,7 @@
-"""Which factor makes the difference between two corners of a full factorial: a section of the report."""
+"""Attribute the gap between two recipes to the factors in which they differ: a section of the report.
+
+The two recipes are the corners of a full factorial: runs exist for every combination of the corners' levels.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -9,29 +12,33 @@ from mnist_exp.analysis.markdown import NOTHING, code, counted, interval, markdo
 from mnist_exp.analysis.runs import Study, check_factor, check_level
 from mnist_exp.analysis.statistics import Factorial
 
-Corners = tuple[dict[str, str], dict[str, str]]
+Corners = tuple[dict[str, str], dict[str, str]]  # factor -> level, where the gap starts and where it ends
 
 EXPLAINED = (
     "A share (Shapley) is what switching the factor adds, averaged over all orders in which the factors can be "
-    "switched; a main effect is what it adds averaged over all settings of the others. An interaction is half the "
-    "difference that one factor makes to the effect of the other."
+    "switched. A main effect is what switching it adds, averaged over all settings of the others. An interaction is "
+    "half the difference that one factor makes to the effect of the other."
 )
-WHY_BORROWED = (
-    "Same pixels in the same order, same recipe and same seed give the same weights, bit for bit: such runs need not "
-    "be made twice. Borrowed values count here and nowhere else; with them the effect of that factor is zero by "
-    "construction. runs.csv names each lender (`borrowed_from`)."
+ABOUT_BORROWING = (
+    "The same pixels in the same order, the same recipe and the same seed give the same weights, bit for bit, so such "
+    "runs need not be made twice. Borrowed values count in this section only. They make the effect of that factor zero "
+    "by construction. runs.csv says where each value is from (`borrowed_from`)."
 )
 
 
 def check_corners(study: Study, start: Mapping[str, Any] | None, end: Mapping[str, Any] | None) -> Corners | None:
-    """The corners with their levels as text; None where none are asked for. Raises ValueError for what is not there."""
+    """The corners with their levels as text; None where none are asked for.
+
+    Raises ValueError for a factor or level that the runs do not have, and for corners that do not match.
+    """
     if not start and not end:
         return None
     if not start or not end:
         raise ValueError("compare.from and compare.to go together: the two corners, such as {data: image, model: mlp}")
-    if lone := start.keys() ^ end.keys():
+    if unmatched := start.keys() ^ end.keys():
         raise ValueError(
-            f"compare.from and compare.to name the same factors: only one of them has {', '.join(sorted(lone))}"
+            "compare.from and compare.to must name the same factors; only one of them has "
+            f"{', '.join(sorted(unmatched))}"
         )
     for factor in start:
         check_factor(factor, study.factors)
@@ -42,15 +49,23 @@ def check_corners(study: Study, start: Mapping[str, Any] | None, end: Mapping[st
 
 
 def corner_groups(study: Study, corners: Corners | None) -> list[str]:
-    """The groups at the corners, as far as they were run; the better one first."""
+    """The groups at the corners, the better one first. Empty where the corners leave a factor open.
+
+    A corner that was not run has no group.
+    """
     if corners is None or len(corners[0]) < len(study.factors):
         return []
-    named = [" ".join(f"{factor}={corner[factor]}" for factor in study.factors) for corner in corners]
-    return [group for group in study.groups if group in named]
+    wanted = [tuple(corner[factor] for factor in study.factors) for corner in corners]
+    return [group for group in study.groups if tuple(study.of(group)[study.factors].iloc[0]) in wanted]
 
 
 def attribution(study: Study, corners: Corners | None, drawn: dict[str, figures.Plot]) -> str:
-    """Raises ValueError where the factorial is not full for a single seed, or a factor is not named."""
+    """The section; empty without corners.
+
+    drawn: gets the figure.
+
+    Raises ValueError where no seed has runs for all combinations, or where runs differ in a factor that is not named.
+    """
     if corners is None:
         return ""
     usable = study.frame[study.frame["status"].isin(["finished", "borrowed"])]
@@ -63,7 +78,7 @@ def attribution(study: Study, corners: Corners | None, drawn: dict[str, figures.
     parts = ", ".join(f"{factor} {points(shares[factor].mean)}" for factor in order)
     start, end = (code(" ".join(f"{factor}={level}" for factor, level in corner.items())) for corner in corners)
     drawn["attribution"] = partial(figures.shares_of_the_gap, shares)
-    left_out = f"; seeds {', '.join(map(str, factorial.left_out))} are left out, they lack cells"
+    left_out = f"; seeds {', '.join(map(str, factorial.left_out))} are left out, because they lack runs"
     return paragraphs(
         "## Which factor makes the difference",
         f"From {start} to {end} test accuracy changes by **{points(gap.mean)} percentage points**"
@@ -75,8 +90,8 @@ def attribution(study: Study, corners: Corners | None, drawn: dict[str, figures.
         f"All {2 ** len(shares)} combinations of {counted(len(shares), 'factor')}, with {counted(gap.n, 'seed')} "
         f"({', '.join(map(str, factorial.seeds))}){left_out if factorial.left_out else ''}; intervals are over seeds. "
         + EXPLAINED,
-        *study.lending,
-        WHY_BORROWED if (study.frame["status"] == "borrowed").any() else "",
+        *study.borrowing,
+        ABOUT_BORROWING if (study.frame["status"] == "borrowed").any() else "",
     )
 
 

@@ -1,37 +1,91 @@
-"""What tells runs apart: the settings that differ between them, few and by the names a person would use."""
+"""Find the factors of a comparison: the few settings that tell its runs apart, by the names that a person would type.
+
+An example. Three runs were started with
+
+    A: data=image seed=0
+    B: data=csv seed=0
+    C: data=csv optimizer=sgd optimizer.lr=0.1 seed=1
+
+Their resolved configurations differ in a dozen settings. A reader wants to see three of them:
+
+    run  data   optimizer  optimizer.lr
+    A    image  adam       0.001
+    B    csv    adam       0.001
+    C    csv    sgd        0.1
+
+`find_factors` takes five steps:
+
+1. List the settings that differ: `data._target_`, `data.name`, `data.train_csv`, `optimizer._target_`, `optimizer.lr`,
+   `model.optimizer.lr`, ... Settings that belong to no recipe, such as `seed` and `run_dir`, are left out.
+2. Drop copies. `model.optimizer.lr` has the value of `optimizer.lr` in every run, because the configuration refers to
+   it. One of the two stays.
+3. Take what was typed. `data` and `optimizer` are config groups: their levels are the options, such as `csv`. Run A
+   did not type `optimizer`, so its level comes from its configuration: `adam`. `optimizer.lr` is a single setting.
+4. Add what is still unexplained. `data.train_csv` is not added: it is the same in all runs with the same `data`. A
+   setting that differs between runs whose factors so far are the same would be added.
+5. Check. Had B been typed as `data=csv optimizer=adam`, it would still be the same recipe. But two runs with equal
+   configurations can get different levels in step 3, because what was typed is only text. In that case the names come
+   from the configurations alone.
+
+Afterwards two runs have the same level of every factor exactly if they share a recipe.
+"""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from mnist_exp.recipe import is_part_of_recipe
+from mnist_exp.recipe import NOT_IN_FOLDER_NAMES, is_part_of_recipe
 
-Column = tuple[str, ...]  # a level for each run
+Column = tuple[str, ...]  # one factor's level in each run
 Configs = Sequence[Mapping[str, Any]]
+Typed = Mapping[str, str]  # what was typed to start one run: {"data": "csv"}
 
-ABSENT = "(none)"  # the level of a setting that this run's configuration does not have
+ABSENT = "(none)"  # the level of a run that does not have the setting
 
 
 def find_factors(configs: Configs, overrides: Sequence[Sequence[str]]) -> dict[str, Column]:
-    """Factors by name, with a level for each run: runs have the same levels exactly if they share a recipe.
+    """The factors by name, each with its level in every run. The module's docstring explains the five steps.
 
-    configs: the resolved configurations. overrides: what was typed to get them, such as `["data=csv", "seed=1"]`.
-
-    A config group is one factor (`data=csv`) that stands for all of its settings that follow from it (`_target_`,
-    `train_csv`, ...); copies that interpolation makes (`model.optimizer.lr`) count once. What was typed names a
-    factor where it can; the configuration names the others.
+    configs: the runs' resolved configurations.
+    overrides: what was typed to start each run, such as `["data=csv", "seed=1"]`.
     """
-    typed = [dict(filter(None, map(_typed, each))) for each in overrides]
-    varying = _varying(configs, preferred=set(chain(*typed)))
-    factors = _name_factors(configs, typed, varying)
-    if not _decide(factors.values(), of=varying.values()):  # the same recipe was typed in two ways
-        factors = _name_factors(configs, [{} for _ in configs], varying)
+    typed = [typed_settings(each) for each in overrides]
+    differing = drop_copies(differing_settings(configs), preferred=set(chain(*typed)))
+    factors = name_factors(configs, typed, differing)
+    if not all(determined(column, by=list(differing.values())) for column in factors.values()):
+        factors = name_factors(configs, [{} for _ in configs], differing)
     return factors
 
 
+# --- Steps 1 and 2: the settings that differ -------------------------------------------------------------------------
+
+
+def differing_settings(configs: Configs) -> dict[str, Column]:
+    """Every setting of the recipe that does not have the same value in all runs, by its dotted key.
+
+    Copies of the seed, such as `data.seed`, are no more part of the recipe than the seed.
+    """
+    flat = [dict(flatten(config)) for config in configs]
+    columns = {key: tuple(each.get(key, ABSENT) for each in flat) for key in dict.fromkeys(chain(*flat))}
+    copies_of_seed = {key for key in columns if key.endswith(".seed") and columns[key] == columns.get("seed")}
+    return {
+        key: column
+        for key, column in columns.items()
+        if is_part_of_recipe(key) and key not in copies_of_seed and differs(column)
+    }
+
+
+def drop_copies(differing: Mapping[str, Column], *, preferred: set[str]) -> dict[str, Column]:
+    """Of settings with equal values in all runs one stays: a preferred one, else the one nearest to the top."""
+    kept: dict[Column, str] = {}
+    for key in sorted(differing, key=lambda key: (key not in preferred, key.count("."))):
+        kept.setdefault(differing[key], key)
+    return {key: column for key, column in differing.items() if kept[column] == key}
+
+
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted keys and their values as text."""
+    """Pairs of a dotted key and its value as text."""
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
             yield from flatten(value, f"{prefix}{key}.")
@@ -40,76 +94,107 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def as_text(level: Any) -> str:
-    """A level as one would type it on the command line."""
+    """A level as a user would type it on the command line."""
     return level if isinstance(level, str) else json.dumps(level, separators=(",", ":"), default=str)
 
 
-def _typed(override: str) -> tuple[str, str] | None:
-    key, equals, value = override.partition("=")
-    key = key.lstrip("+").partition("@")[0]
-    return (key, value.strip("\"'")) if equals and is_part_of_recipe(key) else None
+# --- Steps 3 and 4: names --------------------------------------------------------------------------------------------
 
 
-def _varying(configs: Configs, *, preferred: set[str]) -> dict[str, Column]:
-    """The settings that differ, without copies of each other and of the seed: one typed stays, else the shortest."""
-    flat = [dict(flatten(config)) for config in configs]
-    columns = {key: tuple(each.get(key, ABSENT) for each in flat) for key in dict.fromkeys(chain(*flat))}
-    first: dict[Column, str] = {columns.get("seed", ()): "seed"}
-    for key in sorted(columns, key=lambda key: (key not in preferred, key.count("."))):
-        if is_part_of_recipe(key) and len(set(columns[key])) > 1:
-            first.setdefault(columns[key], key)
-    return {key: column for key, column in columns.items() if first.get(column) == key != "seed"}
+def name_factors(configs: Configs, typed: Sequence[Typed], differing: Mapping[str, Column]) -> dict[str, Column]:
+    """What was typed, and then what is still needed to tell all recipes apart."""
+    return add_unexplained(configs, typed_factors(configs, typed, differing), differing)
 
 
-def _name_factors(
-    configs: Configs, typed: Sequence[Mapping[str, str]], varying: Mapping[str, Column]
-) -> dict[str, Column]:
-    groups = {key for config in configs for key, value in config.items() if isinstance(value, Mapping)}
-    factors: dict[str, Column] = {}
-    recipes: list[str] = []  # typed, and no setting: `experiment` may set anything
+def typed_settings(overrides: Sequence[str]) -> dict[str, str]:
+    """`["data=csv", "+model.width=8", "seed=1"]` as {"data": "csv", "model.width": "8"}."""
+    typed = {}
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        key = key.lstrip("+").partition("@")[0]
+        if key and equals and is_part_of_recipe(key) and key not in NOT_IN_FOLDER_NAMES:  # such as sweep=puzzle
+            typed[key] = value.strip("\"'")
+    return typed
+
+
+def typed_factors(configs: Configs, typed: Sequence[Typed], differing: Mapping[str, Column]) -> dict[str, Column]:
+    """Config groups, single settings and named recipes (`experiment=fast`) that were typed and differ."""
+    groups, factors = config_groups(configs), {}
     for key in dict.fromkeys(chain(*typed)):
-        column = varying.get(key, ())
         if key in groups:
-            column = tuple(run.get(key) or _identity(config, key) for run, config in zip(typed, configs, strict=True))
-        elif all(key in run for run in typed) and not any(key.partition(".")[0] in config for config in configs):
-            column = tuple(run[key] for run in typed)
-            recipes.append(key)
-        if len(set(column)) > 1:
-            factors[key] = column
-    recipes = [key for key in recipes if key in factors]
+            options = [run.get(key) or option_name(config, key) for run, config in zip(typed, configs, strict=True)]
+            factors[key] = tuple(options)
+        elif names_a_recipe(key, configs):
+            factors[key] = tuple(ABSENT if run.get(key, "null") == "null" else run[key] for run in typed)
+        elif key in differing:
+            factors[key] = differing[key]
+    return {key: column for key, column in factors.items() if differs(column)}
 
-    for key, column in varying.items():
+
+def add_unexplained(
+    configs: Configs, factors: Mapping[str, Column], differing: Mapping[str, Column]
+) -> dict[str, Column]:
+    """The factors, and after them the config groups and settings that these do not explain.
+
+    A setting is explained by a named recipe, by the option of its config group, or by the setting that it copies.
+    """
+    groups = config_groups(configs)
+    recipes = [column for key, column in factors.items() if names_a_recipe(key, configs)]
+    factors = dict(factors)
+    for key, column in differing.items():
+        if determined(column, by=recipes):
+            continue
         group = key.partition(".")[0]
-        explained = [factors[recipe] for recipe in recipes]
-        if group in groups and group not in factors and not _decide([column], of=explained):
-            identity = tuple(_identity(config, group) for config in configs)
-            if len(set(identity)) > 1:
-                factors[group] = identity
-        copied = [other for other in varying.values() if other != column and _copies(column, other)]
-        if not _decide([column], of=[*explained, factors.get(group, ()), *copied]):
+        if group in groups and group not in factors:
+            options = tuple(option_name(config, group) for config in configs)
+            if not determined(options, by=recipes):
+                factors[group] = options
+        explaining = [*recipes, *(other for other in differing.values() if is_partial_copy(column, other))]
+        if group in factors:
+            explaining.append(factors[group])
+        if not determined(column, by=explaining):
             factors[key] = column
     return factors
 
 
-def _decide(columns: Iterable[Column], *, of: Iterable[Column]) -> bool:
-    """Whether runs that are alike in the columns `of` are alike in `columns` too."""
-    deciding = [column for column in of if column]
-    decided = [*deciding, *(column for column in columns if column)]
-    return len(set(zip(*decided, strict=True))) <= max(1, len(set(zip(*deciding, strict=True))))
+def config_groups(configs: Configs) -> set[str]:
+    """The parts of the configuration that are chosen as a whole, such as `data`; the others are single settings."""
+    return {key for config in configs for key, value in config.items() if isinstance(value, Mapping)}
 
 
-def _copies(column: Column, other: Column) -> bool:
-    """Whether a setting that only some options have is another one's copy there, as interpolation makes it."""
-    return all(level in (ABSENT, original) for level, original in zip(column, other, strict=True))
+def names_a_recipe(key: str, configs: Configs) -> bool:
+    """Whether an override chooses a file that may set anything, as `experiment` does: it is no setting itself."""
+    return not any(key.partition(".")[0] in config for config in configs)
 
 
-def _identity(config: Mapping[str, Any], group: str) -> str:
-    """What a config group's option calls itself: its `name`, or the last part of its `_target_`; `none` for null.
+def option_name(config: Mapping[str, Any], group: str) -> str:
+    """What the chosen option of a config group calls itself: its `name`, else the last part of its `_target_`.
 
-    `default` where that says nothing: the callbacks have neither, and every trainer is a Trainer.
+    `none` for null, and `default` where the option has no name of its own: every `trainer` is a Trainer.
     """
-    node = config.get(group)
-    if not isinstance(node, Mapping):
-        return "none" if node is None else as_text(node)
-    called = str(node.get("name") or str(node.get("_target_", "")).rpartition(".")[2].lower())
-    return "default" if called in ("", group) else called
+    option = config.get(group)
+    if not isinstance(option, Mapping):
+        return "none" if option is None else as_text(option)
+    name = str(option.get("name") or str(option.get("_target_", "")).rpartition(".")[2].lower())
+    return "default" if name in ("", group) else name
+
+
+# --- Questions about columns -----------------------------------------------------------------------------------------
+
+
+def differs(column: Column) -> bool:
+    return len(set(column)) > 1
+
+
+def determined(column: Column, *, by: Sequence[Column]) -> bool:
+    """Whether runs that are alike in all columns of `by` are alike in `column`. Without any, all runs are alike."""
+    alike = list(zip(*by, strict=True)) if by else [()] * len(column)
+    return len(set(zip(alike, column, strict=True))) == len(set(alike))
+
+
+def is_partial_copy(column: Column, other: Column) -> bool:
+    """Whether a setting that only some options have is a copy of another one wherever it is present.
+
+    An example: `optimizer.batch_size`, which only `sgd_scaled` has, refers to `data.batch_size`.
+    """
+    return column != other and all(level in (ABSENT, same) for level, same in zip(column, other, strict=True))

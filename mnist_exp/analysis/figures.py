@@ -443,11 +443,11 @@ def accuracy_by_class(probs: NDArray[Any], labels: NDArray[Any]) -> Figure:
 def most_confident_mistakes(
     probs: NDArray[Any], labels: NDArray[Any], images: NDArray[np.uint8], *, count: int
 ) -> list[Mistake]:
-    """The `count` mistakes made with most confidence, the worst first; the confidence is the note."""
+    """The `count` mistakes made with most confidence, the worst first, with their confidence and index as note."""
     preds, confidence = probs.argmax(axis=1), probs.max(axis=1)
     wrong = np.flatnonzero(preds != labels)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
-    return [Mistake(images[i], int(labels[i]), int(preds[i]), f"{confidence[i]:.0%}") for i in worst]
+    return [Mistake(images[i], int(labels[i]), int(preds[i]), f"{confidence[i]:.0%} #{i}") for i in worst]
 
 
 def reliability_diagram(probs: NDArray[Any], labels: NDArray[Any]) -> Figure:

@@ -26,7 +26,15 @@ from mnist_exp.analysis.markdown import (
     plain_text,
     points,
 )
-from mnist_exp.analysis.pairs import Pair, Predictions, compare_pairs, disagreements, paired_tests, read_predictions
+from mnist_exp.analysis.pairs import (
+    Pair,
+    compare_pairs,
+    different_images,
+    disagreements,
+    paired_tests,
+    read_predictions,
+)
+from mnist_exp.analysis.run_folders import Predictions
 from mnist_exp.analysis.runs import Study
 from mnist_exp.analysis.statistics import summarise, wilson_interval
 from mnist_exp.recipe import is_part_of_recipe
@@ -78,8 +86,10 @@ def write_report(
     text = paragraphs(
         f"# {code(name)}: {compared} compared",
         answer(study, pairs),
+        different_images(study, predictions),
         # How each group did, and what made the difference.
         verdict(study, predictions),
+        settings(study),
         attribution(study, corners, plots),
         paired_tests(study, pairs),
         # What it looks like.
@@ -138,7 +148,7 @@ def lead_sentence(pair: Pair) -> str:
 
 def verdict(study: Study, predictions: Mapping[str, Predictions]) -> str:
     """The table of groups, and what its numbers are."""
-    header = [code(factor) for factor in study.factors] or ["group"]
+    header = [code(factor) for factor in study.label_factors] or ["group"]
     header += ["n", "test/acc, %", "std", "95% interval", "val/acc, %", "fit, s", "images/s"]
     rows = [[*levels(study, group), *measurements(study.of(group), predictions)] for group in study.groups]
     table = markdown_table("Groups, the highest mean test accuracy first", header, rows)
@@ -146,8 +156,22 @@ def verdict(study: Study, predictions: Mapping[str, Predictions]) -> str:
 
 
 def levels(study: Study, group: str) -> list[str]:
-    """The group's levels, a cell for each factor; its name where all runs have the same recipe."""
-    return [code(level) for level in study.of(group)[study.factors].iloc[0]] or [code(group)]
+    """The levels that the group's label spells out, a cell for each factor; else the label."""
+    return [code(level) for level in study.of(group)[study.label_factors].iloc[0]] or [code(group)]
+
+
+def settings(study: Study) -> str:
+    """All settings in which the groups differ, where their labels do not spell these out."""
+    if study.label_factors or study.settings.empty:
+        return ""
+    one_run_each = study.finished.drop_duplicates("group").set_index("group")["run"][study.groups]
+    values = study.settings.loc[one_run_each].set_axis(study.groups)  # a row for each group
+    corner = "group"
+    if len(values) < len(values.columns):
+        values, corner = values.T, "setting"
+    rows = [[code(name), *map(code, row)] for name, row in zip(values.index, values.to_numpy(), strict=True)]
+    header = [corner, *map(code, values.columns)]
+    return paragraphs("## What differs", markdown_table("Settings that are not the same in all groups", header, rows))
 
 
 def measurements(runs: pd.DataFrame, predictions: Mapping[str, Predictions]) -> list[Any]:
@@ -231,9 +255,9 @@ def origin(study: Study, command: str) -> str:
     """Runs, settings, data, machines and source behind the numbers."""
     finished = study.finished
     results = [study.results[run] for run in finished["run"].unique()]
-    typed = set.intersection(*(set(result["overrides"]) for result in results))
+    typed = set.intersection(*(set(result.overrides) for result in results))
     common = {each for each in typed if (key := each.partition("=")[0]) not in study.factors and is_part_of_recipe(key)}
-    environments = [result["environment"] for result in results]
+    environments = [result.environment for result in results]
     versions = {f"torch {each.get('torch')}, Lightning {each.get('lightning')}" for each in environments}
     fingerprints = sorted(finished["fingerprint"].dropna().unique())
     data = "the same in all" if len(fingerprints) == 1 else f"**{len(fingerprints)} different sets**"

@@ -1,9 +1,12 @@
-"""What a checkpoint answered on a suite: as figures, a file, TensorBoard events, and rows of a table.
+"""Score a checkpoint's answers on a suite of test sets, and write the scores to a file and to TensorBoard.
 
-`evaluation-<suite>.json` in the run folder, accuracies as fractions. `by_subset` has every subset of the suite with its
-95% interval (Wilson), and before its members each family over all their images: for corruptions, which are equally
-many, that is the mean over the corruptions. A family has no interval, since the same digit may occur in many members.
-`acc`, `ece`, `by_class` and `confusion` (a row for each true label) are over all images of the suite.
+The file is `evaluation-<suite>.json` in the run folder. Accuracies are fractions from 0 to 1.
+
+- `acc`, `n`, `ece` (expected calibration error), `by_class` and `confusion` (a row for each true label, a column for
+  each answer) are over all images of the suite.
+- `by_subset` has each subset, such as `noise/shot`, with the 95% interval (Wilson) of its accuracy. A family of
+  subsets, such as `noise`, comes before its members and is over all their images. It has no interval, because the same
+  digit may occur in many members.
 """
 
 import hashlib
@@ -13,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
 
 from mnist_exp.analysis.statistics import expected_calibration_error, wilson_interval
 from mnist_exp.data.digits import Digits
@@ -22,45 +24,48 @@ from mnist_exp.files import write_json
 if TYPE_CHECKING:
     from rich.table import Table
 
-GALLERY, COLUMNS = 36, 6  # mistakes to look at, and how many stand side by side
-TILE, CAPTION = 146, 34  # pixels of one, with what is written below it
-EVENTS = "events.out.tfevents"  # how TensorBoard's files start
+MISTAKES = 36  # in the picture of the worst ones
+LETTERS = 12  # of a subset's name below a mistake
+EVENTS = "events.out.tfevents"  # how the names of TensorBoard's files start
 
 Subsets = Mapping[str, Digits]
 Probs = Mapping[str, np.ndarray]  # float32 (N, 10) for each subset
 
 
 def score(subsets: Subsets, probs: Probs) -> dict[str, Any]:
-    """The figures of `evaluation-<suite>.json`."""
+    """The scores that `evaluation-<suite>.json` holds, from the probabilities for each subset."""
     all_probs = np.concatenate([probs[name] for name in subsets])
     labels = np.concatenate([digits.labels.numpy() for digits in subsets.values()])
     preds = all_probs.argmax(axis=1)
     confusion = np.zeros((10, 10), dtype=int)
     np.add.at(confusion, (labels, preds), 1)
-    parts: dict[str, list[np.ndarray]] = {}  # what was right of each family, and of each subset
+    parts: dict[str, list[np.ndarray]] = {}  # for each family and each subset: which answers were right
     for name, digits in subsets.items():
         for part in dict.fromkeys((name.split("/")[0], name)):
             parts.setdefault(part, []).append(probs[name].argmax(axis=1) == digits.labels.numpy())
     return {
-        **share(preds == labels),
+        **accuracy(preds == labels),
         "ece": expected_calibration_error(all_probs, labels)[0],
-        "by_class": {str(label): share(preds[labels == label] == label) for label in range(10)},
+        "by_class": {str(label): accuracy(preds[labels == label] == label) for label in range(10)},
         "by_subset": {
-            part: share(np.concatenate(correct), interval=part in subsets) for part, correct in parts.items()
+            part: accuracy(np.concatenate(correct), interval=part in subsets) for part, correct in parts.items()
         },
         "confusion": confusion.tolist(),
     }
 
 
-def share(correct: np.ndarray, *, interval: bool = False) -> dict[str, Any]:
-    """The accuracy, None where there is no image."""
+def accuracy(correct: np.ndarray, *, interval: bool = False) -> dict[str, Any]:
+    """`acc` (None without an image), `n`, and on request the `interval`. correct: bool (N,)."""
     n, right = len(correct), int(correct.sum())
     figures: dict[str, Any] = {"acc": right / n if n else None, "n": n}
     return figures | ({"interval": list(wilson_interval(right, n))} if interval else {})
 
 
-def keep(run_dir: Path, label: str, evaluation: Mapping[str, Any], subsets: Subsets, probs: Probs) -> Path:
-    """Writes the file, and TensorBoard events in place of those of an earlier evaluation. Returns the file's path."""
+def write_evaluation(run_dir: Path, label: str, evaluation: Mapping[str, Any], subsets: Subsets, probs: Probs) -> Path:
+    """Writes the file and the TensorBoard events of an evaluation. Returns the file's path.
+
+    They replace those of an earlier evaluation of the same suite. label: of the suite.
+    """
     from torch.utils.tensorboard import SummaryWriter
 
     path = run_dir / f"evaluation-{label}.json"
@@ -76,43 +81,34 @@ def keep(run_dir: Path, label: str, evaluation: Mapping[str, Any], subsets: Subs
         epoch = evaluation["checkpoint"]["epoch"]  # the x axis, as in training
         for key, value in scalars.items():
             writer.add_scalar(f"{label}/{key}", value, epoch)
-        writer.add_image(f"{label}/worst_mistakes", gallery(subsets, probs), epoch, dataformats="HW")
+        writer.add_image(f"{label}/worst_mistakes", worst_mistakes(subsets, probs), epoch, dataformats="HWC")
     return path
 
 
-def gallery(subsets: Subsets, probs: Probs) -> np.ndarray:
-    """The mistakes made with most confidence, from every subset its share of them: grey, uint8 (H, W)."""
-    count = max(1, GALLERY // len(subsets))
-    mistakes = [(name, index) for name in subsets for index in worst(subsets[name], probs[name], count)][:GALLERY]
-    font = ImageFont.load_default(size=11)
-    sheet = Image.new("L", (COLUMNS * TILE, max(1, -(-len(mistakes) // COLUMNS)) * (TILE + CAPTION)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for place, (name, index) in enumerate(mistakes):
-        at = place % COLUMNS * TILE, place // COLUMNS * (TILE + CAPTION)
-        picture = Image.fromarray(subsets[name].images[index].numpy())
-        sheet.paste(picture.resize((TILE - 6, TILE - 6), Image.Resampling.NEAREST), at)
-        answer, truth = probs[name][index], int(subsets[name].labels[index])
-        caption = f"{truth} as {answer.argmax()}, {answer.max():.0%}\n{name.split('/')[-1]} #{index}"
-        draw.text((at[0], at[1] + TILE - 6), caption, fill="black", font=font)
-    return np.asarray(sheet)
+def worst_mistakes(subsets: Subsets, probs: Probs) -> np.ndarray:
+    """A picture of the mistakes made with most confidence, as many from each subset: uint8 (H, W, 3)."""
+    from mnist_exp.analysis import figures
+
+    rows: dict[str, list[figures.Mistake]] = {}
+    for name, digits in list(subsets.items())[:MISTAKES]:
+        family, _, member = name.partition("/")
+        images, labels = digits.images.numpy(), digits.labels.numpy()
+        worst = figures.most_confident_mistakes(probs[name], labels, images, count=max(1, MISTAKES // len(subsets)))
+        named = [mistake._replace(note=f"{mistake.note}\n{member[:LETTERS]}".strip()) for mistake in worst]
+        rows.setdefault(family, []).extend(named)
+    shown = {family: mistakes for family, mistakes in rows.items() if mistakes}
+    return figures.pixels(figures.mistakes(shown or {"No mistakes": []}))
 
 
-def worst(digits: Digits, probs: np.ndarray, count: int) -> list[int]:
-    """Indices of the mistakes made with most confidence, the worst first."""
-    wrong = np.flatnonzero(probs.argmax(axis=1) != digits.labels.numpy())
-    order = np.argsort(-probs[wrong].max(axis=1), kind="stable")
-    return wrong[order][:count].tolist()
-
-
-def identify(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Which checkpoint answered: its file, the run it is from, and after how many epochs."""
+def describe_checkpoint(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Which checkpoint answered: its file, the name and seed of its run, and after how many epochs."""
     epoch = torch.load(path, map_location="cpu", weights_only=True)["epoch"] + 1
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return {"path": str(path), "sha256": digest, "name": config["name"], "seed": config["seed"], "epoch": epoch}
 
 
 def table(label: str, evaluations: Sequence[Mapping[str, Any]]) -> "Table":
-    """Subsets by checkpoints, in percent."""
+    """The table for the terminal: a row for each subset, a column for each checkpoint, in percent."""
     from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table
@@ -120,7 +116,7 @@ def table(label: str, evaluations: Sequence[Mapping[str, Any]]) -> "Table":
     title = f"{escape(label)}: accuracy in % (95% interval)"
     rows = Table("subset", title=title, title_justify="left", box=SIMPLE_HEAD)
     rows.add_column("n", justify="right")
-    for name in names([evaluation["checkpoint"] for evaluation in evaluations]):
+    for name in column_names([evaluation["checkpoint"] for evaluation in evaluations]):
         rows.add_column(escape(name), justify="right")
     for subset, figures in evaluations[0]["by_subset"].items():
         indented = f"  {subset.split('/')[1]}" if "/" in subset else subset
@@ -132,13 +128,14 @@ def table(label: str, evaluations: Sequence[Mapping[str, Any]]) -> "Table":
     return rows
 
 
-def names(checkpoints: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What tells them apart: the names of their runs, or where two have the same their paths."""
+def column_names(checkpoints: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of the checkpoints' runs; where two runs have the same name, the checkpoints' paths."""
     runs = [checkpoint["name"] for checkpoint in checkpoints]
     return runs if len(set(runs)) == len(runs) else [checkpoint["path"] for checkpoint in checkpoints]
 
 
 def cell(figures: Mapping[str, Any]) -> str:
+    """`98.54 (98.28–98.76)`, in percent; without the interval where there is none."""
     percent = f"{100 * figures['acc']:.2f}"
     if "interval" not in figures:
         return percent

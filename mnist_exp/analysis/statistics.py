@@ -1,8 +1,9 @@
-"""The statistics behind `python -m mnist_exp.compare`: how sure the runs let us be. Pure functions, all at 95%.
+"""The statistics behind `python -m mnist_exp.compare`: pure functions, with intervals at 95%.
 
-Accuracies come in two kinds of sample, and each has its own question. Over *seeds*: would a run from another seed
-say the same? `summarise`, `paired_difference` and the factorial effects answer with t intervals. Over *test images*:
-would other images say the same? `wilson_interval` and `mcnemar` answer for one run and for a pair of runs.
+An accuracy can change for two reasons, and each has its own functions:
+
+- Another *seed*. `summarise`, `paired_difference` and the effects of a `Factorial` give t intervals over seeds.
+- Other *test images*. `wilson_interval` gives the interval of one run, `mcnemar` tests a pair of runs.
 """
 
 from collections import Counter
@@ -22,7 +23,7 @@ UPPER_QUANTILE = (1 + CONFIDENCE) / 2
 
 
 class Summary(NamedTuple):
-    """The mean of n values, their sample standard deviation (n - 1), and the t interval low..high of the mean."""
+    """The mean of n values, their sample standard deviation (n - 1), and the t interval of the mean, low to high."""
 
     mean: float
     std: float
@@ -43,7 +44,7 @@ class Difference(NamedTuple):
 
 
 class McNemar(NamedTuple):
-    """How many images only a and only b got right, and the p-value of both being equally likely."""
+    """How many images only a got right, how many only b, and the p-value: are both equally likely?"""
 
     only_a: int
     only_b: int
@@ -51,7 +52,10 @@ class McNemar(NamedTuple):
 
 
 def summarise(values: ArrayLike) -> Summary:
-    """Mean, spread and interval of a metric over seeds. One value has a mean only: the rest is NaN."""
+    """Mean, spread and interval of a metric over seeds. One value has only a mean: the rest is NaN.
+
+    Raises ValueError without a value.
+    """
     x = np.asarray(values, dtype=float)
     if x.size == 0:
         raise ValueError("there is no value to summarise: pass at least one finished run")
@@ -64,7 +68,10 @@ def summarise(values: ArrayLike) -> Summary:
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:
-    """The interval of an accuracy measured on n images (Wilson 1927): stays within 0..1, also at 0 and n correct."""
+    """The interval of an accuracy measured on n images (Wilson 1927). It stays within 0..1, also for 0 or n correct.
+
+    Raises ValueError where `correct` of `n` is impossible.
+    """
     if not 0 <= correct <= n or n == 0:
         raise ValueError(f"{correct} of {n} images cannot be correct: an accuracy needs 0 <= correct <= n and n > 0")
     z, accuracy = float(ndtri(UPPER_QUANTILE)), correct / n
@@ -74,28 +81,35 @@ def wilson_interval(correct: int, n: int) -> tuple[float, float]:
 
 
 def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> McNemar:
-    """The mid-p McNemar test of two runs on the same test images; p is 1 where they never disagree.
+    """The mid-p McNemar test of two runs on the same test images. p is 1 where they never disagree.
 
-    Only images that one run got right and the other wrong can tell the two apart; if the runs are equally good, each
-    of these is a toss of a fair coin (McNemar 1947; Dietterich 1998 for classifiers). Of the binomial tests we take
-    the mid-p: the plain exact one is needlessly cautious (Fagerland, Lydersen & Laake 2013). It speaks of these two
-    trained networks, not of their recipes: another seed is another network, for which see `paired_difference`.
+    correct_a, correct_b: bool (N,), whether each image was read right.
+
+    Only images that one run got right and the other wrong can tell the two apart. If the runs are equally good, each of
+    these images is a toss of a fair coin (McNemar 1947; Dietterich 1998 for classifiers). This is the mid-p version,
+    because the plain exact test is needlessly cautious (Fagerland, Lydersen & Laake 2013). The test is about these two
+    trained networks and not about their recipes: another seed gives another network, see `paired_difference`.
+
+    Raises ValueError for arrays of different shapes.
     """
     a, b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)  # (N,), (N,)
     if a.shape != b.shape:
         raise ValueError(f"McNemar's test needs the same images for both runs, got {a.shape} and {b.shape}")
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     fewer, n = min(only_a, only_b), only_a + only_b
-    # Twice (P(X < fewer) + P(X = fewer) / 2). A tie gives 1; Fagerland et al. would take off half of P(X = fewer).
+    # p = 2 * (P(X < fewer) + P(X = fewer) / 2) = P(X <= fewer) + P(X < fewer), where X counts heads in n tosses.
+    # A tie gives 1. Fagerland et al. would take off half of P(X = fewer) there.
     p = bdtr(fewer, n, 0.5) + (bdtr(fewer - 1, n, 0.5) if fewer else 0)
     return McNemar(only_a, only_b, float(p))
 
 
 def paired_difference(a: Mapping[int, float] | pd.Series, b: Mapping[int, float] | pd.Series) -> Difference:
-    """The mean of a - b over the seeds that both finished (seed -> metric), and the paired t-test.
+    """The mean of a - b over the seeds that both have (seed -> metric), and the paired t-test.
 
-    p is 1 where all pairs are equal, and NaN where a t-test has nothing to go by: one pair, or a difference that is
-    the same for every seed (a standard deviation of 0 would claim certainty).
+    p is 1 where all pairs are equal. It is NaN where a t-test is not possible: with one pair, or where the difference
+    is the same for every seed (a standard deviation of 0 would claim certainty).
+
+    Raises ValueError without a common seed, and for a seed that occurs twice.
     """
     a, b = pd.Series(a, dtype=float).dropna(), pd.Series(b, dtype=float).dropna()
     if a.index.has_duplicates or b.index.has_duplicates:
@@ -115,7 +129,7 @@ def paired_difference(a: Mapping[int, float] | pd.Series, b: Mapping[int, float]
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """p-values corrected for how many they are (Holm 1979), in the order given. NaN stays NaN and does not count."""
+    """p-values corrected for their number (Holm 1979), in the order given. NaN stays NaN and does not count."""
     p = np.array(p_values, dtype=float)
     order = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]  # NaN sorts last
     factors = np.arange(order.size, 0, -1)
@@ -128,8 +142,9 @@ def missing_runs(
 ) -> list[dict[str, Any]]:
     """The runs, each as {seed: ..., factor: level, ...}, that `frame` lacks for a full factorial over `levels`.
 
-    `frame` has one row per run; wanted is each of its seeds with every combination of levels. A run whose value is
-    NaN did not finish and counts as missing. None and NaN are one level: pandas may turn the first into the second.
+    frame: a row for each run. A run whose value is NaN did not finish and counts as missing.
+    levels: of each factor. A full factorial has each seed of `frame` with every combination of levels. None and NaN
+        are the same level, because pandas may turn the first into the second.
     """
     columns = [seed, *levels]
     runs = _values_by_run(frame, columns, value)
@@ -139,15 +154,16 @@ def missing_runs(
 
 @dataclass(frozen=True, eq=False)
 class Factorial:
-    """A two-level full factorial, and what it says about which factor makes the difference.
+    """A full factorial with two levels for each factor: which factor makes the difference?
 
-    Two corners, `start` and `end`, differ in k factors and span 2^k cells, all run with the same seeds. Every effect
-    is computed seed by seed and then summarised, so that its interval tells how much it depends on the seed.
+    The two corners, `start` and `end`, differ in k factors. There are runs for all 2^k combinations of their levels,
+    with the same seeds. Every effect is computed for each seed and then summarised, so that its interval tells how
+    much it depends on the seed.
     """
 
     factors: tuple[str, ...]
     seeds: tuple[int, ...]
-    left_out: tuple[int, ...]  # seeds that lack a cell
+    left_out: tuple[int, ...]  # seeds that lack a combination
     values: NDArray[np.float64]  # (S, 2, ..., 2): a seed, then for each factor 0 (start) or 1 (end)
 
     @classmethod
@@ -160,9 +176,12 @@ class Factorial:
         end: Mapping[str, Hashable],
         seed: str = "seed",
     ) -> Self:
-        """Pick the cells between two corners (factor -> level) from a frame with one row per run.
+        """Picks the runs between two corners (factor -> level) from a frame with one row per run.
 
-        Runs at other levels are passed over, and a seed that lacks a cell is left out.
+        Runs at other levels are ignored, and a seed that lacks a combination is left out.
+
+        Raises ValueError where the corners do not match, no seed is complete, or two runs have the same seed and
+        levels.
         """
         if start.keys() != end.keys() or any(start[factor] == end[factor] for factor in start):
             raise ValueError(f"the corners must give the same factors different levels: {dict(start)}, {dict(end)}")
@@ -191,18 +210,19 @@ class Factorial:
         return {factor: summarise(self._switch(factor).mean(axis=1)) for factor in self.factors}
 
     def interactions(self) -> dict[tuple[str, str], Summary]:
-        """Half the difference between the effect of one factor with the other at `end` and with it at `start`.
+        """Half the difference between the effect of one factor with the other at `end` and its effect at `start`.
 
-        For two factors that is (v11 - v10 - v01 + v00) / 2; further factors are averaged over. 0 where effects add up.
+        For two factors that is (v11 - v10 - v01 + v00) / 2; it is averaged over further factors. It is 0 where effects
+        add up.
         """
         return {pair: summarise(self._switch(*pair).mean(axis=1) / 2) for pair in combinations(self.factors, 2)}
 
     def shapley(self) -> dict[str, Summary]:
-        """Each factor's exact share of the gap: the shares add up to it.
+        """Each factor's share of the gap; the shares add up to it exactly.
 
         A share is what switching the factor from `start` to `end` adds, averaged over all k! orders in which the
         factors can be switched (Shapley 1953; Shorrocks 2013 for decompositions). It equals the main effect as long
-        as factors interact at most in pairs; beyond that, main effects no longer add up to the gap.
+        as factors interact at most in pairs. With interactions of three, main effects no longer add up to the gap.
         """
         others_at_end = np.indices((2,) * (len(self.factors) - 1)).sum(axis=0).ravel()
         weights = 1 / (len(self.factors) * comb(len(self.factors) - 1, others_at_end))
@@ -225,9 +245,13 @@ class Factorial:
 def expected_calibration_error(probs: ArrayLike, labels: ArrayLike, *, bins: int = 15) -> tuple[float, pd.DataFrame]:
     """How far confidence is from accuracy (Naeini et al. 2015; Guo et al. 2017), and the reliability diagram's table.
 
-    The table has a row per bin (low, high]: its edges, the mean `confidence` and `accuracy` (NaN in an empty bin) and
-    the `count` of images. The bins are those of Guo et al.; torchmetrics closes them at `low` instead and gives a
-    confidence of exactly 1 a bin of its own, so that the two differ, slightly, where a confidence lies on an edge.
+    probs: float (N, classes), each from 0 to 1. labels: int (N,).
+
+    The table has a row for each bin: its edges `low` and `high`, the mean `confidence` and `accuracy` (NaN in an empty
+    bin) and the `count` of images. A confidence on an edge belongs to the bin below it, as in Guo et al. torchmetrics
+    puts it into the bin above, so the two can differ slightly.
+
+    Raises ValueError without images, and for values outside 0..1.
     """
     probs, labels = np.asarray(probs, dtype=float), np.asarray(labels)  # (N, 10), (N,)
     if not probs.size or not ((probs >= 0) & (probs <= 1)).all():

@@ -307,8 +307,8 @@ def test_mistakes_are_the_most_confident_ones_worst_first():
     images = np.arange(4, dtype=np.uint8)[:, None, None] * np.ones((4, 28, 28), np.uint8)
     found = most_confident_mistakes(probs, np.array([0, 1, 2, 4]), images, count=2)
     assert [(each.label, each.answer, each.note, each.image[0, 0]) for each in found] == [
-        (2, 3, "80%", 2),
-        (4, 5, "70%", 3),
+        (2, 3, "80% #2", 2),
+        (4, 5, "70% #3", 3),
     ]
 
 

@@ -1,6 +1,6 @@
 """The statistics against scipy, torchmetrics, published examples and hand-made factorials.
 
-python -m pytest tests/test_statistics.py -v
+python -m pytest tests/analysis/test_statistics.py -v
 """
 
 from itertools import permutations, product
@@ -88,6 +88,15 @@ def test_a_difference_that_cannot_vary_has_no_p_value(b):
     assert np.isnan(difference.p)
 
 
+def test_a_difference_that_is_constant_but_for_rounding_has_no_p_value():
+    a = {seed: 0.1 * seed + 0.3 for seed in range(1, 8)}
+    b = {seed: 0.1 * seed for seed in range(1, 8)}
+    differences = np.array([a[seed] - b[seed] for seed in a])
+    assert 0 < np.ptp(differences) < 1e-15
+    assert np.isnan(paired_difference(a, b).p)
+    assert paired_difference(a, b | {3: 0.3001}).p < 1e-6
+
+
 def test_groups_without_a_common_seed_are_refused():
     with pytest.raises(ValueError, match=r"one group has \[0, 1\], the other \[2\]"):
         paired_difference({0: 0.98, 1: 0.97}, {2: 0.98})
@@ -101,6 +110,17 @@ def test_a_seed_that_occurs_twice_is_refused():
 def test_holm_on_a_worked_example_leaves_nan_out():
     corrected = holm([0.01, np.nan, 0.04, 0.03, 0.005])
     np.testing.assert_allclose(corrected, [0.03, np.nan, 0.06, 0.06, 0.02])
+
+
+def test_holm_is_a_step_down_by_hand():
+    """Each p-value by rank times how many are left; none smaller than the one before it."""
+    p = np.random.default_rng(0).random(7) / 20
+    expected, largest = {}, 0.0
+    for rank, index in enumerate(np.argsort(p)):
+        largest = max(largest, min(1.0, (7 - rank) * p[index]))
+        expected[index] = largest
+    np.testing.assert_allclose(holm(p), [expected[index] for index in range(7)])
+    assert p.max() < 0.05  # the input is left as it was
 
 
 def test_holm_never_exceeds_one_and_takes_an_empty_list():
@@ -142,6 +162,17 @@ def test_mcnemar_by_hand(only_a, only_b, p):
     a = [True] * 5 + [True] * only_a + [False] * only_b
     b = [True] * 5 + [False] * only_a + [True] * only_b
     assert mcnemar(a, b) == (only_a, only_b, pytest.approx(p))
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(0, 1), (1, 1), (2, 3), (1, 5), (4, 2), (0, 7)])
+def test_mcnemar_counts_tosses_of_a_coin(only_a, only_b):
+    """Of all ways in which the n images could fall: those that are further from a tie, and half of those as far."""
+    n, distance = only_a + only_b, abs(only_a - only_b)
+    distances = [abs(2 * sum(tosses) - n) for tosses in product((0, 1), repeat=n)]
+    further, as_far = (sum(each > distance for each in distances), sum(each == distance for each in distances))
+    p = (further + (as_far / 2 if distance else as_far)) / 2**n  # a tie is no evidence at all: p = 1
+    a = [True] * only_a + [False] * only_b
+    assert mcnemar(a, np.logical_not(a)) == (only_a, only_b, pytest.approx(p))
 
 
 def test_mcnemar_refuses_different_images():
