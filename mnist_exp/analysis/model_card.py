@@ -101,9 +101,9 @@ def model_card(
 ) -> str:
     """The card, as Markdown.
 
-    config: the run's resolved configuration. checkpoint: from `scores.describe_checkpoint`. test: from `scores.score`, on MNIST's
-    test images. evaluations: by suite. result: the content of the run's result.json, None where there is none.
-    environment: where the files were exported and measured.
+    config: the run's resolved configuration. checkpoint: from `scores.describe_checkpoint`. test: from `scores.score`,
+    on MNIST's test images. evaluations: by suite. result: the content of the run's result.json, None where there is
+    none. environment: where the files were exported and measured.
     """
     known = result or {}
     suites = {"test": test, **evaluations}
