@@ -108,11 +108,12 @@ def write_report(
 
 def answer(study: Study, pairs: Sequence[Pair]) -> str:
     """A few sentences: which group is best, which groups equal it, and how sure its lead is."""
-    best = summarise(study.of(study.best)["test/acc"])
-    among = " of the groups with several seeds" if study.best != study.groups[0] else ""
-    rank = "a" if len(study.groups) == 1 else "the highest"
-    sentences = [f"{code(study.best)} has {rank} mean test accuracy{among}: **{percent(best.mean)}** (n = {best.n})."]
-    if equals := [code(pair.b) for pair in pairs if pair.a == study.best and pair.equal]:
+    best, groups = study.best, study.groups
+    accuracy = summarise(study.of(best)["test/acc"])
+    among = " of the groups with several seeds" if best != groups[0] else ""
+    rank = "a" if len(groups) == 1 else "the highest"
+    sentences = [f"{code(best)} has {rank} mean test accuracy{among}: **{percent(accuracy.mean)}** (n = {accuracy.n})."]
+    if equals := [code(pair.b) for pair in pairs if pair.a == best and pair.equal]:
         sentences.append(f"{' and '.join(equals)} {'equal' if len(equals) > 1 else 'equals'} it with each common seed.")
     if ahead := leads(study, pairs):
         sentences.append(lead_sentence(ahead[0]))
@@ -124,7 +125,8 @@ def leads(study: Study, pairs: Sequence[Pair]) -> list[Pair]:
 
     Pairs with several common seeds come first, since only these can be tested; among them the closest group is first.
     """
-    ahead = [pair for pair in pairs if pair.a == study.best and not pair.equal]
+    best = study.best
+    ahead = [pair for pair in pairs if pair.a == best and not pair.equal]
     return sorted(ahead, key=lambda pair: pair.over_seeds is None or pair.over_seeds.n == 1)
 
 

@@ -79,15 +79,15 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
 PROBS = np.random.default_rng(0).dirichlet(np.ones(10), 300)
 LABELS = np.arange(300) % 10
 IMAGES = np.broadcast_to(IMAGE, (300, 28, 28))
-MISTAKES = {side: [Mistake(IMAGE, 5, 6)] * 10 for side in ("only A is right", "only B is right")}
+MISTAKES = {side: [Mistake(IMAGE, 5, 6)] * 6 for side in ("only A is right", "only B is right")}
 REPORT_PLOTS = {
-    "curves": partial(learning_curves, history(epochs=4), GroupStyles.of(GROUPS)),
+    "curves": partial(learning_curves, history(GROUPS[:3], epochs=4), GroupStyles.of(GROUPS)),
     "time": partial(accuracy_against_time, runs(), GroupStyles.of(GROUPS)),
     "shares": partial(shares_of_the_gap, {f"factor{index}": SHARE for index in range(6)}),
     "mistakes": partial(figures.mistakes, MISTAKES),
 }
 OTHER_PLOTS = {
-    "severities": lambda: figures.accuracy_by_severity(by_severity(), GroupStyles.of(GROUPS[:2])),
+    "severities": lambda: figures.accuracy_by_severity(by_severity(families=["pen"]), GroupStyles.of(GROUPS[:2])),
     "suites": lambda: accuracy_by_suite(by_suite(), GroupStyles.of(GROUPS[:4])),
     "confusion": lambda: figures.confusion_matrix(PROBS, LABELS),
     "classes": lambda: figures.accuracy_by_class(PROBS, LABELS),
@@ -100,6 +100,7 @@ def test_each_figure_is_a_small_png(name):
     content = png((REPORT_PLOTS | OTHER_PLOTS)[name]())
     assert Image.open(BytesIO(content)).format == "PNG"
     assert len(content) <= 70_000
+    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
 
 
 @pytest.mark.parametrize("name", REPORT_PLOTS)
@@ -113,15 +114,9 @@ def test_each_figure_of_a_report_fits_a_phone(name):
     assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 9
 
 
-def test_no_pyplot_is_imported_or_configured():
-    for plot in (REPORT_PLOTS | OTHER_PLOTS).values():
-        plot()
-    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
-
-
 @pytest.mark.parametrize("render", [png, svg])
 def test_the_same_data_give_the_same_bytes(render):
-    first, again = (render(accuracy_against_time(runs(GROUPS[:2]), GroupStyles.of(GROUPS))) for _ in range(2))
+    first, again = (render(shares_of_the_gap({"model": SHARE})) for _ in range(2))
     assert first == again
 
 
