@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def demo(cfg: "DictConfig") -> None:
-    """Serves the page until Ctrl+C. Raises ValueError or OSError for what cannot be used."""
+    """Serve the page until Ctrl+C. Raises ValueError or OSError for settings or files that cannot be used."""
     if not cfg.ckpt_path:
         raise ValueError("ckpt_path=... is needed: a checkpoint, such as outputs/runs/.../checkpoints/best.ckpt")
     try:
-        import uvicorn
-
-        from mnist_exp.web.server import listen, make_app, name_models
+        from mnist_exp.web.connection import listen, make_server
+        from mnist_exp.web.server import make_app
+        from mnist_exp.web.shown_models import show_models
     except ModuleNotFoundError as error:
         raise ValueError(f"the demo needs its extra ({error}): uv pip install -e '.[demo]'") from error
 
-    # Listening comes first: what fails soonest. A browser that asks meanwhile waits.
+    # Listen before the models are loaded: a port in use is reported at once. A browser that connects early waits.
     with contextlib.suppress(KeyboardInterrupt), listen(cfg.host, cfg.port) as socket:
         import torch
 
@@ -32,11 +32,11 @@ def demo(cfg: "DictConfig") -> None:
 
         torch.set_num_threads(cfg.threads)
         paths = [cfg.ckpt_path] if isinstance(cfg.ckpt_path, str) else cfg.ckpt_path
-        models = name_models({path: load_classifier(path) for path in map(Path, paths)})
+        models = show_models({path: load_classifier(path, cfg.network) for path in map(Path, paths)})
         host, port = socket.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        print(f"{', '.join(models)}: draw at {url} (Ctrl+C ends it)", flush=True)
-        uvicorn.Server(uvicorn.Config(make_app(models), log_level="warning")).run(sockets=[socket])
+        print(f"{', '.join(one.label for one in models)}: draw at {url} (Ctrl+C ends it)", flush=True)
+        make_server(make_app(models, hosts=[cfg.host, *cfg.hosts])).run(sockets=[socket])
 
 
 @command("demo")

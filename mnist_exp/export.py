@@ -1,4 +1,4 @@
-"""Make a checkpoint a file that runs without this project, checked on MNIST's test images, and write its model card.
+"""Write a checkpoint as files that run without this project, check them on MNIST's test images, write a model card.
 
 python -m mnist_exp.export ckpt_path=outputs/runs/.../checkpoints/best.ckpt
 """
@@ -7,50 +7,62 @@ import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mnist_exp.cli.command import command
-from mnist_exp.evaluate import find_run_dirs
+from mnist_exp.models.checkpoint_paths import run_folders
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from mnist_exp.analysis.model_card import ExportedFile
     from mnist_exp.data.digits import Digits
+    from mnist_exp.models.classifier import DigitClassifier
+
+FORMATS = ("onnx", "pt2")  # those of export_formats.FORMATS, known before torch is imported
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
 def export(cfg: "DictConfig") -> list[Path]:
-    """Exports each checkpoint of `cfg.ckpt_path`. Returns the model cards.
+    """Export each checkpoint of `cfg.ckpt_path`. Returns the paths of the model cards.
 
-    Raises ValueError, OSError or RuntimeError where that cannot be done, or a file disagrees with its checkpoint.
+    Raises ValueError or OSError for what cannot be used, RuntimeError for a file that disagrees with its checkpoint.
     """
-    checkpoints = find_run_dirs(cfg.ckpt_path)
+    run_dirs = run_folders(cfg.ckpt_path)
     check_formats(cfg.formats)
 
     import torch
     from rich.console import Console
+    from rich.markup import escape
 
-    from mnist_exp.analysis.model_card import files_table
+    from mnist_exp.analysis.model_card import ExportedFile, files_table
+    from mnist_exp.analysis.scores import describe_checkpoint
     from mnist_exp.data.image_datamodule import load_mnist
+    from mnist_exp.models.checkpoint import load_classifier
+    from mnist_exp.models.export_formats import write_files
 
+    # Read the checkpoints and the images before the first long computation.
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
+    models = {path: load_classifier(path, cfg.network) for path in run_dirs}
     _, test = load_mnist(Path(cfg.data_dir))
+
     cards = []
-    for ckpt_path, run_dir in checkpoints.items():
-        with Console(stderr=True).status(f"exporting {ckpt_path}"):
-            rows, card = export_one(ckpt_path, run_dir, cfg.formats, test)
+    for path, (model, config) in models.items():
+        run_dir = run_dirs[path]
+        with Console(stderr=True).status(f"exporting {escape(str(path))}"):
+            files = write_files(model, path, run_dir / "export", formats=cfg.formats, images=test.images)
+            rows = [ExportedFile(*file) for file in files]
+            cards.append(write_model_card(run_dir, model, describe_checkpoint(path, config), config, rows, test))
         Console(width=None if sys.stdout.isatty() else 200).print(files_table(rows))
-        print(f"kept in {run_dir / 'export'}, described in {card}")
-        cards.append(card)
+        print(f"kept in {run_dir / 'export'}, described in {cards[-1]}")
     return cards
 
 
 def check_formats(formats: Iterable[str]) -> None:
-    """Raises ValueError for a format there is none of, or whose packages are not installed."""
-    known = ["onnx", "pt2"]
-    if isinstance(formats, str) or not set(formats) <= set(known) or not set(formats):
-        raise ValueError(f"formats is a list of {', '.join(known)}, such as formats=[onnx], not {formats}")
-    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+    """Raises ValueError for an unknown format, and for one whose packages are not installed."""
+    if isinstance(formats, str) or not set(formats) <= set(FORMATS) or not set(formats):
+        raise ValueError(f"formats is a list of {', '.join(FORMATS)}, such as formats=[onnx], not {formats}")
+    missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
     if "onnx" in formats and missing:
         raise ValueError(
             f"ONNX needs {', '.join(missing)}: run pip install -e '.[export]' in the project's folder, or leave it out "
@@ -58,51 +70,37 @@ def check_formats(formats: Iterable[str]) -> None:
         )
 
 
-def export_one(
-    ckpt_path: Path, run_dir: Path, formats: Iterable[str], test: "Digits"
-) -> tuple[list["ExportedFile"], Path]:
-    """Writes a checkpoint's files, each only if it agrees with the checkpoint. Returns what is known of each."""
-    from mnist_exp.analysis.model_card import ExportedFile, model_card, read_evaluations
-    from mnist_exp.analysis.scores import describe_checkpoint, score
-    from mnist_exp.files import atomic_write, write_text
-    from mnist_exp.models.checkpoint import load_classifier
-    from mnist_exp.models.export_formats import FORMATS, DisagreementError, check, latency, trace
+def write_model_card(
+    run_dir: Path,
+    model: "DigitClassifier",
+    checkpoint: dict[str, Any],
+    config: dict[str, Any],
+    files: "list[ExportedFile]",
+    test: "Digits",
+) -> Path:
+    """Write MODEL_CARD.md to the run folder. Returns its path.
+
+    checkpoint: from `scores.describe_checkpoint`. config: of the run. files: the checkpoint and what was exported.
+    """
+    from mnist_exp.analysis.model_card import model_card, read_evaluations
+    from mnist_exp.analysis.scores import score
+    from mnist_exp.files import write_text
     from mnist_exp.result import RunResult, environment
 
-    finished = RunResult.read(run_dir)
-    model, config = load_classifier(ckpt_path)
-    probs = model.probabilities(test.images)
-    program = trace(model)
-    rows = [
-        ExportedFile(
-            ckpt_path.name, ckpt_path.stat().st_size, None, len(test), latency(model.probabilities, test.images)
-        )
-    ]
-    for name in formats:
-        path = run_dir / "export" / f"model.{name}"
-        with atomic_write(path) as partial:
-            FORMATS[name].write(program, partial)
-            answer = FORMATS[name].read(partial)
-            try:
-                difference = check(answer, test.images, probs)
-            except DisagreementError as error:
-                raise DisagreementError(f"{path} is not written: {error}") from error
-        rows.append(ExportedFile(path.name, path.stat().st_size, difference, len(test), latency(answer, test.images)))
-
-    checkpoint = describe_checkpoint(ckpt_path, config)
-    card = run_dir / "MODEL_CARD.md"
+    path = run_dir / "MODEL_CARD.md"
+    result = RunResult.read(run_dir)
     text = model_card(
         config=config,
         checkpoint=checkpoint,
         parameters=sum(weights.numel() for weights in model.parameters()),
-        test=score({"test": test}, {"test": probs.numpy()}),
+        test=score({"test": test}, {"test": model.probabilities(test.images).numpy()}),
         evaluations=read_evaluations(run_dir, checkpoint["sha256"]),
-        files=rows,
-        result=finished.to_dict() if finished else None,
+        files=files,
+        result=result.to_dict() if result else None,
         environment=environment("cpu"),
     )
-    write_text(card, text)
-    return rows, card
+    write_text(path, text)
+    return path
 
 
 @command("export")

@@ -13,71 +13,74 @@ if TYPE_CHECKING:
 
 
 def train(cfg: "DictConfig") -> dict[str, Any]:
-    """One run, from seed to result. Returns what it writes to `result.json` (design: run folders)."""
+    """Train and test once. Returns the fields of result.json that come from it (mnist_exp/result.py)."""
     import torch
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
     from pytorch_lightning import seed_everything
 
+    from mnist_exp.models.checkpoint import check_resumable
     from mnist_exp.result import Stopwatch
-    from mnist_exp.training.callbacks import History, Milestones, Predictions, SeedEveryEpoch
     from mnist_exp.training.checkpoint_io import AtomicCheckpointIO
-    from mnist_exp.training.lightning_messages import quiet
-    from mnist_exp.training.lightning_overhead import NoProfiler, ask_cuda_itself
-    from mnist_exp.training.run import describe
+    from mnist_exp.training.checkpoints import load_best_weights
+    from mnist_exp.training.history import History, Milestones
+    from mnist_exp.training.lightning_messages import hide_messages
+    from mnist_exp.training.lightning_speedups import NoProfiler, check_cuda_without_nvml
+    from mnist_exp.training.predictions import Predictions
+    from mnist_exp.training.run import training_results
+    from mnist_exp.training.seeding import SeedEveryEpoch
     from mnist_exp.training.tensorboard import TestPanels
 
     # Seed before anything is made: the jobs of a sweep share one process.
-    quiet()
-    ask_cuda_itself()
+    hide_messages()
+    check_cuda_without_nvml()
     seed_everything(cfg.seed, verbose=False)
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
     run_dir = Path(cfg.run_dir)
 
-    # What is seen, what learns, and who watches.
+    # The data, the model, the callbacks and the trainer.
     datamodule = instantiate(cfg.data)
     model = instantiate(cfg.model)
+    if cfg.ckpt_path:
+        check_resumable(cfg.ckpt_path, model)
     config: Any = OmegaConf.to_container(cfg, resolve=True)
-    history = History(config)
-    milestones = Milestones(cfg.milestones)
-    callbacks = [SeedEveryEpoch(cfg.seed), history, milestones]
-    callbacks += [Predictions(run_dir / "predictions.npz"), TestPanels(config)]
+    history, milestones = History(config), Milestones(cfg.milestones)
+    predictions = Predictions(run_dir / "predictions.npz")
     configured = instantiate(cfg.callbacks)
+    callbacks = [SeedEveryEpoch(cfg.seed), history, milestones, predictions, TestPanels(config)]
     callbacks += [callback for callback in configured.values() if callback]
     logger = instantiate(cfg.logger) or False
-    profiler = cfg.trainer.profiler or NoProfiler()
     trainer = instantiate(
         cfg.trainer,
         callbacks=callbacks,
         logger=logger,
-        profiler=profiler,
+        profiler=cfg.trainer.profiler or NoProfiler(),
         plugins=[AtomicCheckpointIO()],
         default_root_dir=str(run_dir),
     )
 
-    # Pixels first, each step timed by itself.
+    # Read the pixels. Each phase is timed by itself.
     seconds = Stopwatch()
     with seconds("prepare"):
         datamodule.prepare_data()
     with seconds("setup"):
         datamodule.setup()
 
-    # Learn; then test, once, what validation chose.
+    # Train. Then test, once, the weights that validation chose.
     with seconds("fit"):
         trainer.fit(model, datamodule, ckpt_path=cfg.ckpt_path)
     with seconds("test"):
-        if best := configured.best.best_model_path:  # weights alone: ckpt_path= would roll the history back, too
-            model.load_state_dict(torch.load(best, weights_only=True)["state_dict"])
+        tested_epoch = load_best_weights(model, configured.best)
         trainer.test(model, datamodule, verbose=False)
 
-    return describe(trainer, history, milestones, seconds)
+    return training_results(trainer, history, milestones, seconds, tested_epoch=tested_epoch)
 
 
 @command("train")
 def main(cfg: "DictConfig") -> float:
-    from mnist_exp.training.run import recorded
+    from mnist_exp.training.run import run_and_record
 
-    return recorded(train, cfg)
+    return run_and_record(train, cfg)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """Every shipped configuration composes and runs one batch on small data."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from mnist_exp.cli.overrides import CONF
+from mnist_exp.cli.conf_comments import comments_of_option
+from mnist_exp.cli.help import leaves
+from mnist_exp.cli.overrides import CONF, compose_checked
 from mnist_exp.train import train
 
 Compose = Callable[..., DictConfig]
@@ -35,11 +38,23 @@ def test_every_sweep_composes(composed: Compose, option: str):
 
 
 @pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONF)))
-def test_every_key_is_explained(path: Path):
+def test_every_file_says_what_it_is_for(path: Path):
     """A file opens with a comment, or its first line is Hydra's package directive and the second a comment."""
     lines = path.read_text().splitlines()
     first = lines[1] if lines[0].startswith("# @package") else lines[0]
     assert first.startswith("# ")
+
+
+@pytest.mark.parametrize("option", [option for option in options(*GROUPS[:8]) if not option.endswith("=base")])
+def test_every_key_of_an_option_is_explained(option: str):
+    """Except what only passes another setting on: `name`, `${data_dir}`, and the groups that a model takes."""
+    group, name = option.split("=")
+    settings = OmegaConf.to_container(compose_checked("train", [option]), resolve=False)
+    assert isinstance(settings, dict)
+    comments = comments_of_option(group, name, conf=CONF)
+    for key, value in leaves({group: settings.get(group) or {}}):
+        passed_on = key.rsplit(".", 1)[-1] in ("name", *GROUPS) or re.fullmatch(r"\$\{[\w.]+\}", str(value))
+        assert passed_on or key in comments, key
 
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("experiment/*.yaml")) + sorted(CONF.glob("sweep/*.yaml")))

@@ -17,7 +17,7 @@ from mnist_exp.cli.overrides import CONF
 from mnist_exp.data.digits import Digits
 from mnist_exp.evaluate import evaluate
 from mnist_exp.train import train
-from mnist_exp.training.run import recorded
+from mnist_exp.training.run import run_and_record
 
 SmallMNIST = tuple[Digits, Digits]
 
@@ -35,7 +35,7 @@ def evaluated(*overrides: str) -> dict[str, Any]:
 @pytest.fixture
 def run(composed: Callable[..., DictConfig], small_mnist: SmallMNIST, tmp_path: Path) -> Path:  # noqa: ARG001
     """A run on small data that has learnt something, and not all."""
-    recorded(train, composed("trainer.max_epochs=1", "optimizer.lr=0.003"))
+    run_and_record(train, composed("trainer.max_epochs=1", "optimizer.lr=0.003"))
     return tmp_path / "run"
 
 
@@ -93,7 +93,7 @@ def test_several_checkpoints_each_keep_their_own(checkpoint: Path, capsys: pytes
     [
         ([], "ckpt_path=... is needed"),
         (["ckpt_path=a/checkpoints/best.ckpt", "suite=npz"], "suite.path"),
-        (["ckpt_path=[a/checkpoints/best.ckpt,a/checkpoints/last.ckpt]"], "twice"),
+        (["ckpt_path=[a/checkpoints/best.ckpt,a/checkpoints/last.ckpt]"], "two checkpoints of one run"),
         (["ckpt_path=a/best.ckpt"], "no checkpoint at a/best.ckpt"),
     ],
 )

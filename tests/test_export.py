@@ -8,14 +8,13 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor
 
 from mnist_exp.cli.overrides import CONF
 from mnist_exp.data.digits import Digits
 from mnist_exp.export import check_formats, export
 from mnist_exp.models.checkpoint import load_classifier
 from mnist_exp.models.classifier import DigitClassifier
-from mnist_exp.models.export_formats import FORMATS, DisagreementError, Format, check, trace
+from mnist_exp.models.export_formats import FORMATS
 
 
 def config(name: str, *overrides: str) -> DictConfig:
@@ -85,42 +84,7 @@ def test_the_examples_of_the_card_work_as_printed(
     assert capsys.readouterr().out == f"[{label}]\ntensor([{label}])\n"
 
 
-@pytest.mark.parametrize(
-    "net", [path.stem for path in (CONF / "model").glob("*.yaml") if path.stem not in ("base", "cnn")]
-)
-def test_every_other_network_can_be_exported(net: str, tmp_path: Path, small_digits: tuple[Digits, Digits]):
-    model = classifier(config("train", f"model={net}", "run_dir=."))
-    program, images = trace(model), small_digits[1].images
-    for name, form in FORMATS.items():
-        form.write(program, tmp_path / name)
-        check(form.read(tmp_path / name), images, model.probabilities(images))
-
-
 # --- what goes wrong ---
-
-
-@pytest.mark.usefixtures("small_mnist")
-def test_a_file_that_disagrees_is_not_left(checkpoint: Path, monkeypatch: pytest.MonkeyPatch):
-    written, read = FORMATS["pt2"]
-    upside_down = Format(written, lambda path: lambda images: read(path)(images.flip(1)))
-    monkeypatch.setitem(FORMATS, "pt2", upside_down)
-    with pytest.raises(DisagreementError, match=r"model\.pt2 is not written: \d+ of 60 labels differ"):
-        export(config("export", f"ckpt_path={checkpoint}", "formats=[pt2]", "threads=1"))
-    assert [path for path in checkpoint.parents[1].rglob("*") if path.is_file()] == [checkpoint]
-
-
-@pytest.mark.parametrize(
-    ("other", "fragment"),
-    [([0.4, 0.6], "1 of 1 labels"), ([0.59, 0.41], r"up to 0\.01"), ([float("nan")] * 2, "up to nan")],
-)
-def test_another_label_another_probability_and_nan_disagree(other: list[float], fragment: str):
-    images, probs = torch.zeros(1, 28, 28, dtype=torch.uint8), torch.tensor([[0.6, 0.4]])
-
-    def answer(batch: Tensor) -> Tensor:
-        return torch.tensor([other] * len(batch)).reshape(-1, 2)
-
-    with pytest.raises(DisagreementError, match=fragment):
-        check(answer, images, probs)
 
 
 def test_without_the_extra_its_command_is_told(monkeypatch: pytest.MonkeyPatch):

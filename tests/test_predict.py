@@ -10,11 +10,10 @@ from conftest import drawn
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
-from rich.console import Console
 
 from mnist_exp.cli.overrides import CONF
 from mnist_exp.models.checkpoint import load_classifier
-from mnist_exp.predict import draw, find_files, main, predict
+from mnist_exp.predict import main, predict
 
 
 def config(checkpoint: Path, images: object, *overrides: str) -> DictConfig:
@@ -49,16 +48,6 @@ def test_a_row_holds_the_two_likeliest_labels(checkpoint: Path, pictures: Path):
     assert [row[0] for row in body] == [f"{pictures}/{label}.png" for label in range(3)]
     assert [[int(row[1]), int(row[3])] for row in body] == probs.topk(2).indices.tolist()
     assert [float(row[2]) for row in body] == pytest.approx(probs.amax(dim=1).tolist(), abs=1e-6)
-
-
-def test_files_folders_patterns_and_odd_names_are_found(pictures: Path):
-    odd = pictures / "my [old] digit.jpeg"
-    Image.new("L", (28, 28)).save(odd)
-    (pictures / "notes.txt").touch()
-    every = [pictures / f"{label}.png" for label in range(3)]
-    assert list(find_files(str(pictures))) == [*every, odd]
-    assert list(find_files([str(odd), f"{pictures}/[01].png"])) == [odd, *every[:2]]
-    assert list(find_files("nowhere*.png")) == [Path("nowhere*.png")]
 
 
 def test_a_bad_file_is_named_the_others_are_predicted_and_the_command_fails(
@@ -109,13 +98,25 @@ def test_a_long_path_does_not_break_the_lines_of_the_table(
     assert " 3/ballpen_0001.png " in capsys.readouterr().out
 
 
-def test_a_drawing_has_two_pixels_a_character_in_blocks_or_greys():
-    image = np.zeros((28, 28), np.uint8)
-    image[0, 0] = image[1, 1] = image[2:4, 2] = 200
-    lines = draw(image, colour=False).plain.split("\n")
-    assert [line[:4] for line in lines[:2]] == ["▀▄  ", "  █ "]
-    assert [len(line) for line in lines] == [28] * 14
-    console = Console(color_system="truecolor", force_terminal=True, width=40)
-    with console.capture() as capture:
-        console.print(draw(image, colour=True))
-    assert "\x1b[38;2;200;200;200;48;2;0;0;0m▀" in capture.get()
+@pytest.mark.parametrize(
+    ("overrides", "fragment"),
+    [
+        ([], "ckpt_path=... is needed"),
+        (["ckpt_path=[a.ckpt,b.ckpt]", "images=a.png"], "predict takes one checkpoint"),
+        (["ckpt_path=a.ckpt"], "images=... is needed"),
+        (["ckpt_path=missing.ckpt", "images=a.png"], "no checkpoint at missing.ckpt"),
+    ],
+)
+def test_what_is_missing_is_named(overrides: list[str], fragment: str):
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(ValueError, match=fragment):
+        predict(compose("predict", overrides))
+
+
+@pytest.mark.parametrize(("count", "drawn_too"), [(10, True), (11, False)])
+def test_up_to_ten_images_are_drawn(
+    count: int, drawn_too: bool, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for index in range(count):
+        Image.fromarray(drawn(index % 10, seed=index)).save(tmp_path / f"{index}.png")
+    predict(config(checkpoint, f"{tmp_path}/*.png"))
+    assert ("█" in capsys.readouterr().out) is drawn_too

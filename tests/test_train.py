@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from mnist_exp.data.digits import Digits
 from mnist_exp.models.checkpoint import CheckpointError, load_classifier
 from mnist_exp.train import train
-from mnist_exp.training.run import recorded
+from mnist_exp.training.run import run_and_record
 
 pytestmark = pytest.mark.usefixtures("small_mnist")
 Compose = Callable[..., DictConfig]
@@ -28,7 +28,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 def run(cfg: DictConfig) -> dict[str, Any]:
-    recorded(train, cfg)
+    run_and_record(train, cfg)
     return json.loads((Path(cfg.run_dir) / "result.json").read_text())
 
 
@@ -91,7 +91,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     whole = run(composed("trainer.max_epochs=3", *extra, folder="whole"))
     # Killed in its second epoch: what remains is the checkpoint after the first.
     with monkeypatch.context() as patch:
-        patch.setattr("mnist_exp.training.callbacks.SeedEveryEpoch.on_train_epoch_start", killed_in_epoch_two)
+        patch.setattr("mnist_exp.training.seeding.SeedEveryEpoch.on_train_epoch_start", killed_in_epoch_two)
         assert run_failing(composed("trainer.max_epochs=3", *extra, folder="killed"))["status"] == "failed"
     last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
     resumed = run(composed("trainer.max_epochs=3", f"ckpt_path={last}", *extra, folder="resumed"))
@@ -108,14 +108,14 @@ def killed_in_epoch_two(self: Any, trainer: Any, pl_module: Any) -> None:  # noq
 
 def run_failing(cfg: DictConfig) -> dict[str, Any]:
     with pytest.raises(SystemExit):
-        recorded(train, cfg)
+        run_and_record(train, cfg)
     return json.loads((Path(cfg.run_dir) / "result.json").read_text())
 
 
 def test_a_failed_run_says_why_and_keeps_the_traceback(composed: Compose):
     result = run_failing(composed("data.val_size=400"))
     assert result["status"] == "failed"
-    assert "data.val_size is 0 to 299" in result["error"]
+    assert "data.val_size must be from 0 to 299" in result["error"]
     assert "stratified_split" in result["traceback"]
 
 

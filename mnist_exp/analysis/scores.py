@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from mnist_exp.analysis.statistics import expected_calibration_error, wilson_interval
 from mnist_exp.data.digits import Digits
 from mnist_exp.files import write_json
+from mnist_exp.models.checkpoint import trained_epochs
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -102,7 +102,7 @@ def worst_mistakes(subsets: Subsets, probs: Probs) -> np.ndarray:
 
 def describe_checkpoint(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     """Which checkpoint answered: its file, the name and seed of its run, and after how many epochs."""
-    epoch = torch.load(path, map_location="cpu", weights_only=True)["epoch"] + 1
+    epoch = trained_epochs(path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return {"path": str(path), "sha256": digest, "name": config["name"], "seed": config["seed"], "epoch": epoch}
 

@@ -3,74 +3,98 @@
 import os
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig
 
+from mnist_exp.cli.broken_pipe import end_at_broken_pipe
 from mnist_exp.cli.help import usage
-from mnist_exp.cli.overrides import CONF, OverrideError, check
+from mnist_exp.cli.overrides import CONF, OverrideError, compose_checked
+
+INVALID_OVERRIDE = 2  # exit status
 
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
-    """Makes a function of the configuration a command: `hydra.main` behind the check of its overrides.
+    """Turn a function that takes the config into a program: `hydra.main` behind the check of the overrides.
 
-    Exit status: 0 when done; 2 for an override that cannot be meant; 1 where the run, or any job of a sweep, failed.
-    A failure is one message; HYDRA_FULL_ERROR=1 shows where it came from.
+    Exit status: 0 when done, 2 for an invalid override, 1 where the run or any job of a sweep failed, 141 where the
+    reader of the output has gone (`| head -1`).
+    A failure is reported in one message. HYDRA_FULL_ERROR=1 shows the traceback as well.
     """
 
     def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
-        hydra_main = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(reported(task))
+        run_hydra = hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(report_errors(task))
 
         @wraps(task)
         def main() -> None:
-            arguments = get_args_parser().parse_args()
-            if arguments.hydra_help or arguments.shell_completion:
-                hydra_main()
-                return
-            try:
-                cfg = check(config_name, arguments.overrides)
-            except OverrideError as error:
-                if os.environ.get("HYDRA_FULL_ERROR") == "1":
-                    raise
-                fail(str(error), status=2)
-            if arguments.help:
-                print(usage(config_name, cfg))
-                return
-            started = time.time()
-            hydra_main()
-            if arguments.multirun or str(cfg.hydra.mode) == "RunMode.MULTIRUN":
-                from mnist_exp.cli.sweep_summary import close_sweep
-
-                sys.exit(close_sweep(Path(cfg.hydra.sweep.dir), since=started))
+            with end_at_broken_pipe():
+                run_command(config_name, run_hydra)
 
         return main
 
     return decorate
 
 
-def reported(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
-    """The task, with its exception made the message that ends the program."""
+def run_command(config_name: str, run_hydra: Callable[[], Any]) -> None:
+    """Check the overrides, then print help, or run the task once or as a sweep."""
+    arguments = parse_arguments()
+    if arguments.hydra_help or arguments.shell_completion:
+        run_hydra()
+        return
+    try:
+        cfg = compose_checked(config_name, arguments.overrides)
+    except OverrideError as error:
+        if show_traceback():
+            raise
+        fail(str(error), status=INVALID_OVERRIDE)
+    if arguments.help:
+        print(usage(config_name, cfg))
+        return
+    started = time.time()
+    run_hydra()
+    if arguments.multirun or str(cfg.hydra.mode) == "RunMode.MULTIRUN":
+        from mnist_exp.cli.sweep_summary import close_sweep
+
+        sys.exit(close_sweep(Path(cfg.hydra.sweep.dir), since=started))
+
+
+def parse_arguments() -> Namespace:
+    """The command line as Hydra reads it.
+
+    Hydra has no public name for its parser, and a copy of it would be out of step with the next version.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    return get_args_parser().parse_args()
+
+
+def report_errors(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    """The task, with an exception of it printed as one message before the program ends."""
 
     @wraps(task)
     def run(cfg: DictConfig) -> Any:
         try:
             return task(cfg)
         except Exception as error:
-            if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            if show_traceback():
                 raise
-            if isinstance(error, (ValueError, OSError, RuntimeError)):  # written for people
+            if isinstance(error, (ValueError, OSError, RuntimeError)):  # their messages are written for users
                 fail(str(error))
             fail(f"{type(error).__name__}: {error} (HYDRA_FULL_ERROR=1 shows where)")
 
     return run
 
 
+def show_traceback() -> bool:
+    return os.environ.get("HYDRA_FULL_ERROR") == "1"
+
+
 def fail(message: str, *, status: int = 1) -> NoReturn:
-    """Ends the program with one message on stderr."""
+    """End the program with one message on stderr."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(status)

@@ -6,18 +6,20 @@ from mnist_exp.recipe import NOT_IN_FOLDER_NAMES
 
 
 def sweep_name(study: str | None, overrides: list[str]) -> str:
-    """The folder of a sweep: its study's name, or else what it sets, such as `data+data.batch_size`."""
+    """The name of a sweep's folder: its study, or else the keys that it sets, such as `data+data.batch_size`."""
     keys = (override.split("=", 1)[0].lstrip("+~") for override in overrides)
     return study or "+".join(key.replace("/", ".") for key in keys) or "default"
 
 
 def fast_precision() -> str:
-    """bf16-mixed where the GPU, or else the processor, computes in bfloat16 by itself; 32-true elsewhere."""
+    """`bf16-mixed` if the GPU, or else the processor, computes in bfloat16 itself; otherwise `32-true`."""
     import torch
 
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
+    # torch 2.11, the oldest that we support, may not have get_capabilities yet: float32 is right everywhere.
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return "bf16-mixed" if capabilities.get("avx512_bf16") else "32-true"
 
 
 OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)

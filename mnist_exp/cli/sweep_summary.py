@@ -1,49 +1,85 @@
-"""The end of a sweep: a table of all its jobs."""
+"""The end of a sweep on the screen: a table with a row for each job, what went wrong, and the next command."""
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnist_exp.result import ResultError, RunResult
+from mnist_exp.training.run_summary import command_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 COLOURS = {"finished": "green", "failed": "red"}
+METRICS = ("val/acc", "test/acc")
+CLOCKS_DIFFER = 1.0  # seconds by which a file system may round its times
 
 
 def close_sweep(sweep_dir: Path, *, since: float) -> int:
-    """Prints a row for each job in `sweep_dir`, those of earlier starts included.
+    """Print a row for each job in `sweep_dir`, those of earlier starts included.
 
-    Returns the exit status: 1 if a job started after `since` (a time.time()) did not finish.
+    since: a time.time(). Returns the exit status: 1 if a job that started after it did not finish, otherwise 0.
     """
     from rich.console import Console
-    from rich.table import Table
 
-    jobs = sorted(config.parent.parent for config in sweep_dir.glob("*/.hydra/config.yaml"))
-    named = [job.name.split(",") for job in jobs]
-    common = set.intersection(*map(set, named)) if len(jobs) > 1 else set()
-    table = Table(title=f"{sweep_dir}  {' '.join(sorted(common))}", title_justify="left")
-    table.add_column("job", overflow="fold")
-    for column in ("status", "val/acc", "test/acc", "seconds"):
-        table.add_column(column, justify="right")
-    unfinished = 0
-    for job, overrides in zip(jobs, named, strict=True):
-        status, result = read_job(job)
-        metrics = result.metrics if result else {}
-        table.add_row(
-            " ".join(override for override in overrides if override not in common),
-            f"[{COLOURS.get(status, 'yellow')}]{status}",
-            *(f"{metrics[key]:.4f}" if key in metrics else "" for key in ("val/acc", "test/acc")),
-            f"{result.seconds['fit']:.1f}" if result and "fit" in result.seconds else "",
-        )
-        if result and result.error:
-            table.add_row(f"  [red]{result.error}")
-        started = (job / ".hydra" / "config.yaml").stat().st_mtime >= since - 1  # file systems round their times
-        unfinished += status != "finished" and started
-    Console().print(table)
-    return 1 if unfinished else 0
+    jobs = sorted((config.parent.parent for config in sweep_dir.glob("*/.hydra/config.yaml")), key=by_values)
+    results = {job: read_job(job) for job in jobs}
+    print_summary(Console(), sweep_dir, results)
+    unfinished = [job for job, (status, _) in results.items() if status != "finished"]
+    return 1 if any(started_at(job) >= since - CLOCKS_DIFFER for job in unfinished) else 0
+
+
+def by_values(job: Path) -> list[tuple[str, bool, float, str]]:
+    """A sort key for the folders of jobs: numbers by their value, so that batch_size=64 comes before batch_size=256."""
+    found = []
+    for override in job.name.split(","):
+        key, _, value = override.partition("=")
+        is_number = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", value, re.IGNORECASE) is not None
+        found.append((key, not is_number, float(value) if is_number else 0.0, value))
+    return found
 
 
 def read_job(job: Path) -> tuple[str, RunResult | None]:
-    """The status of a job and its result; none where it has none, or one that cannot be read."""
+    """The status of a job, and its result: None where it has no result, or one that cannot be read."""
     try:
         result = RunResult.read(job)
     except ResultError:
         return "unreadable", None
     return (result.status, result) if result else ("unfinished", None)
+
+
+def started_at(job: Path) -> float:
+    return (job / ".hydra" / "config.yaml").stat().st_mtime
+
+
+def print_summary(console: "Console", sweep_dir: Path, results: dict[Path, tuple[str, RunResult | None]]) -> None:
+    """Folder, table, errors and the next command. What comes from files is Text, in which rich reads no markup."""
+    from rich.table import Table
+    from rich.text import Text
+
+    names = {job: job.name.split(",") for job in results}
+    common = set.intersection(*map(set, names.values())) if len(names) > 1 else set()
+    labels = {job: " ".join(each for each in overrides if each not in common) for job, overrides in names.items()}
+    table = Table()
+    table.add_column("job", overflow="fold")
+    for column in ("status", *METRICS, "seconds"):
+        table.add_column(column, justify="right")
+    for job, (status, result) in results.items():
+        metrics = result.metrics if result else {}
+        seconds = result.seconds if result else {}
+        table.add_row(
+            Text(labels[job]),
+            Text(status, style=COLOURS.get(status, "yellow")),
+            *(f"{metrics[key]:.4f}" if key in metrics else "" for key in METRICS),
+            f"{seconds['fit']:.1f}" if "fit" in seconds else "",
+        )
+    console.print(Text(f"\nsweep folder:\n  {sweep_dir}"), soft_wrap=True)
+    if common:
+        console.print(Text(f"in all jobs:\n  {' '.join(sorted(common))}"), soft_wrap=True)
+    console.print(table)
+    for job, (_, result) in results.items():
+        if result and result.error:
+            console.print(Text(f"{labels[job]}: {result.error}", style=COLOURS["failed"]), soft_wrap=True)
+    if any(status == "finished" for status, _ in results.values()):
+        next_command = command_line("mnist_exp.compare", runs=sweep_dir)
+        console.print(Text(f"compare the runs:\n  {next_command}"), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`data=csv`: digits read from CSV files of pixel values, yours or MNIST's written out."""
+"""`data=csv`: digits read from CSV files of pixel values, your own or MNIST's written as CSV."""
 
 from functools import cache
 from pathlib import Path
@@ -14,13 +14,14 @@ from mnist_exp.data.image_datamodule import load_mnist
 
 
 class CSVDataModule(DigitsDataModule):
-    """Two CSV files, one digit a row: a label and 784 pixel values (`csv_file.read_csv` tells which forms).
+    """Two CSV files with one digit a line: a label and 784 pixel values. `csv_file.read_csv` describes the format.
 
-    train_csv, test_csv: your files; both None for MNIST's, which are written to `data_dir` from its images once, so
-        that pixels travel through a CSV and back.
-    data_dir: where MNIST lies, or is downloaded to.
+    data_dir: the folder where MNIST is stored. It is downloaded to it if it is missing.
+    train_csv, test_csv: your own files. If both are None, MNIST's images are written to `data_dir` as CSV once, and
+        then read from there.
+    common: the settings of `DigitsDataModule`.
 
-    Raises ValueError where only one of the two files is given.
+    Raises ValueError if only one of the two files is given.
     """
 
     def __init__(
@@ -28,34 +29,33 @@ class CSVDataModule(DigitsDataModule):
     ) -> None:
         super().__init__(**common)
         if (train_csv is None) != (test_csv is None):
-            raise ValueError("data.train_csv and data.test_csv go together: give both, or none for MNIST's own")
+            raise ValueError("data.train_csv and data.test_csv go together: give both files, or neither to read MNIST")
         self.data_dir = Path(data_dir)
         self.own_files = train_csv is not None
         self.train_csv = Path(train_csv or self.data_dir / "mnist_train.csv")
         self.test_csv = Path(test_csv or self.data_dir / "mnist_test.csv")
 
     def prepare_data(self) -> None:
-        if self.own_files:
+        if self.own_files or (self.train_csv.exists() and self.test_csv.exists()):
             return
-        for part, path in enumerate((self.train_csv, self.test_csv)):
-            if not path.exists():
-                self.data_dir.mkdir(parents=True, exist_ok=True)
-                with FileLock(self.data_dir / ".csv.lock"):
-                    if not path.exists():  # another job may have written it while this one waited
-                        digits = load_mnist(self.data_dir)[part]
-                        write_csv(path, digits.images.numpy(), digits.labels.numpy())
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.data_dir / ".csv.lock"):
+            for path, digits in zip((self.train_csv, self.test_csv), load_mnist(self.data_dir), strict=True):
+                if not path.exists():  # another job may have written it while this one waited
+                    write_csv(path, digits.images.numpy(), digits.labels.numpy())
 
     def load(self) -> tuple[Digits, Digits]:
-        return load_csv(self.train_csv, modified(self.train_csv)), load_csv(self.test_csv, modified(self.test_csv))
+        train, test = (load_csv(path, modified_ns(path)) for path in (self.train_csv, self.test_csv))
+        return train, test
 
 
-def modified(path: Path) -> int:
-    """When the file was last written, in ns; 0 where there is none (reading it will say so)."""
+def modified_ns(path: Path) -> int:
+    """When the file was last written, in nanoseconds; 0 for a missing file, which `read_csv` will report."""
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
 @cache
-def load_csv(path: Path, modified: int) -> Digits:  # noqa: ARG001, part of the cache's key
-    """The digits of one file, parsed once a process, for the jobs of a sweep."""
+def load_csv(path: Path, modified_ns: int) -> Digits:  # noqa: ARG001, part of the cache's key
+    """The digits of one file. The result is kept until the file changes: the jobs of a sweep share a process."""
     images, labels = read_csv(path)
     return Digits(torch.from_numpy(images), torch.from_numpy(labels))

@@ -1,9 +1,10 @@
-"""The base of both data modules: all that must be equal between them.
+"""The base of both data modules, with everything that must be equal between them.
 
-A subclass says where pixels come from (`load`); split, order, batches and placement are decided here, once,
-so that two runs that differ in their data module differ in nothing else.
+A subclass only says where the pixels come from (`load`). Split, order, batches and placement are decided here, so two
+runs that differ in their data module differ in nothing else.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,13 +17,16 @@ from mnist_exp.data.digits import Digits, fingerprint
 
 
 class EpochSampler(Sampler[Tensor]):
-    """Yields whole batches of indices, int64 (B,), in an order that depends on seed and epoch alone.
+    """Yields whole batches of indices, int64 (B,), in an order that depends only on the seed and the epoch.
 
-    The trainer calls `set_epoch` before each epoch, after a resume too, so a resumed run sees the batches that an
-    uninterrupted one would have seen. With several processes each takes its share of every batch of
-    `batch_size * world_size`: all step equally often and no index is seen twice.
+    The trainer calls `set_epoch` before each epoch, also after a resume, so a resumed run sees the same batches as one
+    without an interruption. Several processes share every batch of `batch_size * world_size` images: all make the same
+    number of steps and no index is seen twice.
 
-    indices: int64 (N,), on the device where the batches are cut.
+    indices: int64 (N,), on the same device as the images.
+    batch_size: indices in a batch, for each process; the last batch may be smaller.
+    shuffle: a new order each epoch; otherwise the order of `indices`.
+    rank, world_size: which process this is, counted from 0, and how many there are.
     """
 
     def __init__(
@@ -42,30 +46,30 @@ class EpochSampler(Sampler[Tensor]):
     def __iter__(self) -> Iterator[Tensor]:
         order = self.indices
         if self.shuffle:
-            # SeedSequence mixes the pair: with seed + epoch, seed 0 would shuffle its epoch 1 as seed 1 its epoch 0.
-            mixed = int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0])
-            permutation = torch.randperm(len(order), generator=torch.Generator().manual_seed(mixed))
+            # Not seed + epoch: epoch 1 of seed 0 would then have the order of epoch 0 of seed 1.
+            epoch_seed = int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0])
+            permutation = torch.randperm(len(order), generator=torch.Generator().manual_seed(epoch_seed))
             order = order[permutation.to(order.device)]
         for batch in order.split(self.batch_size * self.world_size):
             yield batch[self.rank :: self.world_size]
 
     def __len__(self) -> int:
-        return -(-len(self.indices) // (self.batch_size * self.world_size))
+        return math.ceil(len(self.indices) / (self.batch_size * self.world_size))
 
 
 class DigitsDataModule(LightningDataModule):
-    """MNIST-like digits: training and validation from the training set, test from the test set.
+    """MNIST-like digits. Training and validation images come from the training set, test images from the test set.
 
     name: what result.json calls this data.
-    batch_size: images a step and process, at least 1.
-    val_size: images of the training set held out for validation, stratified by label; 0 holds out none.
-    eval_batch_size: images a step in validation and test; no result depends on it.
-    shuffle: a new order each epoch.
-    seed: decides split and order.
-    placement: `device` moves all digits to the accelerator once, `host` each batch when it is due,
-        `auto` takes `device` where the digits fill less than half of its free memory.
+    batch_size: images in a training step, for each process; at least 1.
+    val_size: images of the training set that are held out for validation, every label in proportion; 0 for none.
+    eval_batch_size: images in a step of validation or test. Does not affect results.
+    shuffle: train in a new order each epoch.
+    seed: decides the split and the order.
+    placement: `device` moves all digits to the accelerator once, `host` moves each batch when it is needed,
+        and `auto` is `device` if the digits fill less than half of the accelerator's free memory, else `host`.
 
-    Raises ValueError for a size out of range.
+    Raises ValueError if a size is out of range.
     """
 
     def __init__(
@@ -80,9 +84,10 @@ class DigitsDataModule(LightningDataModule):
         placement: str = "auto",
     ) -> None:
         super().__init__()
-        for key, value, least in (("batch_size", batch_size, 1), ("val_size", val_size, 0)):
+        sizes = {"batch_size": (batch_size, 1), "eval_batch_size": (eval_batch_size, 1), "val_size": (val_size, 0)}
+        for key, (value, least) in sizes.items():
             if value < least:
-                raise ValueError(f"data.{key} is at least {least}, not {value}")
+                raise ValueError(f"data.{key} must be at least {least}, not {value}")
         self.name = name
         self.batch_size = batch_size
         self.val_size = val_size
@@ -94,7 +99,7 @@ class DigitsDataModule(LightningDataModule):
         self.test: Digits | None = None
 
     def load(self) -> tuple[Digits, Digits]:
-        """Training set and test set, on the host."""
+        """The training set and the test set, on the host."""
         raise NotImplementedError
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002, one load serves all stages
@@ -106,24 +111,27 @@ class DigitsDataModule(LightningDataModule):
 
     @property
     def fingerprint(self) -> str:
-        """Of training and test set together: the data of a run, whatever it was read from."""
+        """Identifies the training and the test set, whatever they were read from. See `digits.fingerprint`."""
         assert self.train is not None, "setup() comes first"
         assert self.test is not None
         return fingerprint(self.train, self.test)
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        return self._loader("train", self.train_indices, batch_size=self.batch_size, shuffle=self.shuffle)
+        assert self.train is not None, "setup() comes first"
+        self.train = self._placed(self.train)
+        return self._loader(self.train, self.train_indices, batch_size=self.batch_size, shuffle=self.shuffle)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]] | list[None]:
         if not len(self.val_indices):
-            return []
-        return self._loader("train", self.val_indices, batch_size=self.eval_batch_size)
+            return []  # Lightning then skips validation
+        assert self.train is not None, "setup() comes first"
+        self.train = self._placed(self.train)
+        return self._loader(self.train, self.val_indices, batch_size=self.eval_batch_size)
 
     def test_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         assert self.test is not None, "setup() comes first"
-        return self._loader("test", torch.arange(len(self.test)), batch_size=self.eval_batch_size)
-
-    predict_dataloader = test_dataloader
+        self.test = self._placed(self.test)
+        return self._loader(self.test, torch.arange(len(self.test)), batch_size=self.eval_batch_size)
 
     def transfer_batch_to_device(
         self,
@@ -131,14 +139,13 @@ class DigitsDataModule(LightningDataModule):
         device: torch.device,
         dataloader_idx: int,  # noqa: ARG002
     ) -> tuple[Tensor, Tensor]:
-        """As Lightning's own, which looks for tensors in whatever a batch may be, and takes its time."""
+        """Does what Lightning's own method does, but faster: that one searches the batch for tensors."""
         images, labels = batch
         return images.to(device), labels.to(device)
 
     def _loader(
-        self, part: str, indices: Tensor, *, batch_size: int, shuffle: bool = False
+        self, digits: Digits, indices: Tensor, *, batch_size: int, shuffle: bool = False
     ) -> DataLoader[tuple[Tensor, Tensor]]:
-        digits = self._placed(part)
         sampler = EpochSampler(
             indices.to(digits.labels.device),
             batch_size=batch_size,
@@ -147,41 +154,42 @@ class DigitsDataModule(LightningDataModule):
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self.trainer.world_size if self.trainer else 1,
         )
-        # The sampler cuts the batches (batch_size=None turns the loader's own batching and collation off).
+        # The sampler yields whole batches; batch_size=None turns off the loader's own batching and collation.
         return DataLoader(digits, sampler=sampler, batch_size=None)
 
-    def _placed(self, part: str) -> Digits:
-        """The digits of one part, moved to the accelerator once if they belong there."""
-        digits: Digits = getattr(self, part)
+    def _placed(self, digits: Digits) -> Digits:
+        """The digits on the trainer's accelerator if `placement` wants them there, else as they are."""
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-        if digits.images.device != device and (
-            self.placement == "device" or (self.placement == "auto" and _fits(digits, device))
-        ):
-            digits = digits.to(device)
-            setattr(self, part, digits)
-        return digits
+        if digits.images.device == device or self.placement == "host":
+            return digits
+        return digits.to(device) if self.placement == "device" or _fits(digits, device) else digits
 
 
 def _fits(digits: Digits, device: torch.device) -> bool:
+    """Whether the digits fill less than half of the device's free memory."""
     if device.type != "cuda":
-        return True  # elsewhere host and device share their memory
+        return True  # other devices share the host's memory
     free, _ = torch.cuda.mem_get_info(device)
     return digits.images.nbytes + digits.labels.nbytes < free / 2
 
 
 def stratified_split(labels: Tensor, *, val_size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Indices of training and validation, int64, ascending: every label gets its share of `val_size`, to within one.
+    """Indices of the training and of the validation images, int64, in ascending order.
 
-    The indices are shuffled, sorted by label, and `val_size` of them taken at equal distances: systematic sampling
-    over the strata, exact in total where rounding each stratum by itself would not be.
+    Validation gets `val_size` images, and every label its share of them, to within one. For this the indices are
+    shuffled, then sorted by label, and `val_size` of them taken at equal distances (systematic sampling). Rounding the
+    share of each label by itself would not always give `val_size` in total.
 
-    Raises ValueError where `val_size` leaves nothing to train on.
+    Raises ValueError if `val_size` leaves nothing to train on.
     """
     if not 0 <= val_size < len(labels):
-        raise ValueError(f"data.val_size is 0 to {len(labels) - 1} for {len(labels)} training images, not {val_size}")
+        raise ValueError(
+            f"data.val_size must be from 0 to {len(labels) - 1} for {len(labels)} training images, not {val_size}"
+        )
     shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     by_label = shuffled[labels[shuffled].argsort(stable=True)]
     held_out = torch.zeros(len(labels), dtype=torch.bool)
+    # The middles of `val_size` equal parts of the range: (k + 1/2) * N / val_size, in whole numbers.
     positions = (torch.arange(val_size) * 2 + 1) * len(labels) // (2 * max(val_size, 1))
     held_out[by_label[positions]] = True
     return (~held_out).nonzero().flatten(), held_out.nonzero().flatten()

@@ -1,4 +1,4 @@
-"""`Digits`: images and labels in memory, the one form in which every data source reaches a model."""
+"""`Digits`: images and labels in memory. Every data source gives its digits to a model in this form."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from torch.utils.data import Dataset
 class Digits(Dataset[tuple[Tensor, Tensor]]):
     """Handwritten digits, white on black.
 
-    images: uint8 (N, 28, 28), 0 is background.
+    images: uint8 (N, 28, 28), 0 for the background to 255 for full ink.
     labels: int64 (N,), 0 to 9.
 
-    Raises ValueError where shapes, dtypes or labels are other than these.
+    Raises ValueError for other shapes, dtypes or labels.
     """
 
     images: Tensor
@@ -23,20 +23,20 @@ class Digits(Dataset[tuple[Tensor, Tensor]]):
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.shape[1:] != (28, 28):
-            raise ValueError(f"images are uint8 [N, 28, 28], not {self.images.dtype} {list(self.images.shape)}")
+            raise ValueError(f"images must be uint8 [N, 28, 28], not {self.images.dtype} {list(self.images.shape)}")
         if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
             raise ValueError(
-                f"labels are int64 [{len(self.images)}], not {self.labels.dtype} {list(self.labels.shape)}"
+                f"labels must be int64 [{len(self.images)}], not {self.labels.dtype} {list(self.labels.shape)}"
             )
         if len(self.labels) and not (self.labels.min() >= 0 and self.labels.max() <= 9):
-            raise ValueError("labels are 0 to 9")
+            raise ValueError("labels must be from 0 to 9")
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """A whole batch at once: images (B, 28, 28) and labels (B,) at `indices`, int64 (B,)."""
-        # index_select copies whole images, self.images[indices] pixel by pixel: four times as slow.
+        """A whole batch: the images (B, 28, 28) and labels (B,) at `indices`, int64 (B,)."""
+        # index_select copies image by image; self.images[indices] copies pixel by pixel and is four times slower.
         return self.images.index_select(0, indices), self.labels.index_select(0, indices)
 
     def to(self, device: torch.device) -> "Digits":
@@ -44,7 +44,7 @@ class Digits(Dataset[tuple[Tensor, Tensor]]):
 
 
 def fingerprint(*parts: Digits) -> str:
-    """SHA-256 of pixels and labels (little-endian), part by part: equal fingerprints, equal digits in equal order."""
+    """SHA-256 of each part's pixels and labels (little-endian). It is equal for equal digits in equal order."""
     digest = hashlib.sha256()
     for digits in parts:
         digest.update(digits.images.cpu().contiguous().numpy().data)

@@ -1,4 +1,4 @@
-"""`data=image`: digits read as images, MNIST's own or a folder of image files."""
+"""`data=image`: digits read as images, from MNIST or from a folder of image files."""
 
 from functools import cache
 from pathlib import Path
@@ -11,10 +11,11 @@ from mnist_exp.data.mnist_download import fetch_mnist
 
 
 class ImageDataModule(DigitsDataModule):
-    """MNIST through torchvision; or, with `folder`, the files `folder/{train,test}/{0..9}/*.png|jpg|bmp|webp`.
+    """MNIST, or your own image files `folder/{train,test}/{0..9}/*.png|jpg|bmp|webp`.
 
-    data_dir: where MNIST lies, or is downloaded to.
-    folder: your own digits, of any size and mode; None for MNIST.
+    data_dir: the folder where MNIST is stored. It is downloaded to it if it is missing.
+    folder: your own images, of any size and colour mode; None for MNIST.
+    common: the settings of `DigitsDataModule`.
     """
 
     def __init__(self, *, data_dir: str, folder: str | None = None, **common: Any) -> None:
@@ -24,7 +25,7 @@ class ImageDataModule(DigitsDataModule):
 
     def prepare_data(self) -> None:
         if self.folder is None:
-            load_mnist(self.data_dir)  # once a process: Lightning asks again before fit and test
+            load_mnist(self.data_dir)
 
     def load(self) -> tuple[Digits, Digits]:
         if self.folder is not None:
@@ -34,11 +35,13 @@ class ImageDataModule(DigitsDataModule):
 
 @cache
 def load_mnist(data_dir: Path) -> tuple[Digits, Digits]:
-    """MNIST's 60,000 training and 10,000 test digits, in its own order; parsed once a process, for the jobs of a sweep.
+    """MNIST's 60,000 training and 10,000 test digits, in MNIST's own order.
 
-    Raises MNISTUnavailableError where `data_dir` has no MNIST and none can be downloaded.
+    The result is kept: Lightning prepares the data before fit and before test, and the jobs of a sweep share a process.
+
+    Raises MNISTUnavailableError if `data_dir` has no MNIST and it cannot be downloaded.
     """
-    from torchvision.datasets import MNIST  # slow to import, and the CSV road does not need it
+    from torchvision.datasets import MNIST  # slow to import, and CSV files do not need it
 
     fetch_mnist(data_dir)
     train, test = (MNIST(str(data_dir), train=train) for train in (True, False))

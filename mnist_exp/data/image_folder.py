@@ -1,4 +1,4 @@
-"""Digits from a folder of image files, one subfolder a label."""
+"""Read digits from image files: a folder with a subfolder for each label, or a single file."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,17 +13,18 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
 
 def read_image_folder(folder: Path, *, photo: bool | str = "auto") -> Digits:
-    """The image files `folder/{0..9}/*` of any size and mode, ordered by label, then name.
+    """The digits of the image files `folder/{0..9}/*` of any size and colour mode, ordered by label, then by name.
 
-    photo: True sends every file down the road from photo to MNIST's form (`photo.to_mnist_form`), False none (a file
-        is then turned grey and scaled to 28x28 as it is, white on black expected), `auto` all but those that are
-        28x28 on a dark ground already.
+    photo: how a file becomes a 28x28 image.
+        True: it is treated as a photo of a digit on paper (`imaging.photo.to_mnist_form`).
+        False: it is only turned grey and scaled. The digit should be white on black.
+        "auto": as False for 28x28 images with a dark background, as True for all others.
 
-    Raises FileNotFoundError where there is no such folder or no image in it, ValueError (PhotoError among them) for a
-    file that is no usable image, with its name.
+    Raises FileNotFoundError if there is no such folder or no image in it, and PhotoError (a ValueError), with the
+    file's name, if a file holds no image or no digit.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder}: lay image files in {folder}/0 to {folder}/9")
+        raise FileNotFoundError(f"no folder {folder}: put your image files into {folder}/0 to {folder}/9")
     files = [
         (path, label)
         for label in range(10)
@@ -31,18 +32,21 @@ def read_image_folder(folder: Path, *, photo: bool | str = "auto") -> Digits:
         if path.suffix.lower() in SUFFIXES
     ]
     if not files:
-        raise FileNotFoundError(f"no images in {folder}/0 to {folder}/9: files ending in {', '.join(SUFFIXES)} count")
+        raise FileNotFoundError(
+            f"no image files in {folder}/0 to {folder}/9. Their names must end in one of {', '.join(SUFFIXES)}"
+        )
     with ThreadPoolExecutor() as pool:
         images = list(pool.map(lambda file: read_image_file(file[0], photo=photo), files))
     return Digits(torch.from_numpy(np.stack(images)), torch.tensor([label for _, label in files]))
 
 
 def read_image_file(path: Path, *, photo: bool | str = "auto") -> np.ndarray:
-    """One digit, uint8 (28, 28), white on black. See `read_image_folder`."""
-    from mnist_exp.imaging.photo import PhotoError, read_photo, to_mnist_form
+    """One digit, uint8 (28, 28), white on black. For `photo` and the errors see `read_image_folder`."""
+    from mnist_exp.imaging.photo import PhotoError, read_photo, to_mnist_form  # imports scipy: slow
 
     grey = read_photo(path)
-    if photo is True or (photo == "auto" and not (grey.shape == (28, 28) and np.median(grey) < 128)):
+    is_mnist_like = grey.shape == (28, 28) and np.median(grey) < 128  # most pixels are background, and it is dark
+    if photo is True or (photo == "auto" and not is_mnist_like):
         try:
             return to_mnist_form(grey)
         except PhotoError as error:

@@ -1,8 +1,9 @@
-"""What `evaluate` tests on: suites of labelled digits in named subsets, none of them ever trained on.
+"""Test suites: the labelled digits that `evaluate` tests a model on. No model is trained on them.
 
     for name, digits in Corruptions(name="corruptions", data_dir="data").subsets(): ...
 
-A subset named "family/member" counts towards its family as well. `conf/suite/` has a file for each suite.
+A suite consists of named subsets. A subset named "family/member" also counts towards its family. `conf/suite/` has a
+file for each suite.
 """
 
 import hashlib
@@ -20,8 +21,10 @@ from mnist_exp.data.csv_file import read_csv
 from mnist_exp.data.digits import Digits
 from mnist_exp.data.image_datamodule import load_mnist
 from mnist_exp.data.image_folder import read_image_folder
-from mnist_exp.data.mnist_download import download, write_whole
+from mnist_exp.data.mnist_download import download
+from mnist_exp.files import write_bytes
 from mnist_exp.imaging.corruptions import FAMILIES, corrupt
+from mnist_exp.imaging.geometry import centre_by_mass
 
 logger = logging.getLogger(__name__)
 
@@ -30,23 +33,26 @@ Subsets = Iterator[tuple[str, Digits]]
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """name: what the configuration calls it."""
+    """The base of all suites.
+
+    name: names the results. See `label`.
+    """
 
     name: str
 
     @property
     def label(self) -> str:
-        """What its results are called: evaluation-<label>.json, and <label>/acc in TensorBoard."""
+        """Names the results: evaluation-<label>.json in the run folder, and <label>/acc in TensorBoard."""
         return self.name
 
     def subsets(self) -> Subsets:
-        """The digits to test on, made or read as they are asked for."""
+        """Yield the name and the digits of each subset. They are made or read only when they are asked for."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
 class MNISTTest(Suite):
-    """MNIST's own 10,000 test images, from `data_dir` or downloaded to it."""
+    """MNIST's own 10,000 test images. They are downloaded to `data_dir` if they are missing."""
 
     data_dir: str
 
@@ -56,9 +62,13 @@ class MNISTTest(Suite):
 
 @dataclass(frozen=True, kw_only=True)
 class Corruptions(Suite):
-    """The same 10,000 images with each corruption of `corruptions.FAMILIES`, at one severity (0 to 5).
+    """MNIST's test images made harder to read, by each corruption of `corruptions.FAMILIES` in turn.
 
-    every: 1 takes all of them, 5 every fifth.
+    severity: 0 (unchanged) to 5 (hardest).
+    seed: decides the random draws.
+    every: 1 to test on all images, 5 to test on every fifth.
+
+    `subsets` raises ValueError if `every` is below 1.
     """
 
     data_dir: str
@@ -68,7 +78,7 @@ class Corruptions(Suite):
 
     def subsets(self) -> Subsets:
         if self.every < 1:
-            raise ValueError(f"suite.every is at least 1 (all images), not {self.every}")
+            raise ValueError(f"suite.every must be at least 1 (all images), not {self.every}")
         _, test = load_mnist(Path(self.data_dir))
         images, labels = test.images[:: self.every], test.labels[:: self.every]
         for family, corruptions in FAMILIES.items():
@@ -78,7 +88,10 @@ class Corruptions(Suite):
 
 @dataclass(frozen=True, kw_only=True)
 class OtherHands(Suite):
-    """Digits of other people that can be had without asking. A set that cannot is skipped, with a word in the log."""
+    """Digits by people who are not in MNIST, from data sets that need no registration.
+
+    A set that cannot be read or downloaded is skipped, with a warning in the log.
+    """
 
     data_dir: str
 
@@ -86,7 +99,7 @@ class OtherHands(Suite):
         for name, read in {"load_digits": read_load_digits, "usps": read_usps}.items():
             try:
                 digits = read(Path(self.data_dir))
-            except Exception as error:  # whatever it fails of, the others can be had
+            except Exception as error:  # whatever is wrong with this set, test on the others
                 logger.warning("%s is skipped: %s", name, error)
             else:
                 yield name, digits
@@ -94,7 +107,7 @@ class OtherHands(Suite):
 
 @dataclass(frozen=True, kw_only=True)
 class All(Suite):
-    """What can be tested without files of one's own."""
+    """All suites that need no files of your own."""
 
     test: Suite
     corruptions: Suite
@@ -107,7 +120,7 @@ class All(Suite):
 
 @dataclass(frozen=True, kw_only=True)
 class OwnDigits(Suite):
-    """Digits of one's own, in the file or folder `path`, which names them."""
+    """The base of suites of your own digits, in the file or folder `path`. Its name becomes the name of the subset."""
 
     path: str
 
@@ -128,7 +141,7 @@ class OwnDigits(Suite):
 
 @dataclass(frozen=True, kw_only=True)
 class Folder(OwnDigits):
-    """Image files `path/{0..9}/*` of any size; `photo` as in `image_folder.read_image_folder`."""
+    """Your image files `path/{0..9}/*`, of any size. For `photo` see `image_folder.read_image_folder`."""
 
     photo: bool | str = "auto"
 
@@ -138,7 +151,7 @@ class Folder(OwnDigits):
 
 @dataclass(frozen=True, kw_only=True)
 class CSVFile(OwnDigits):
-    """A label and 784 pixel values a row: `csv_file.read_csv` tells which forms."""
+    """Your CSV file, with a label and 784 pixel values a line. `csv_file.read_csv` describes the format."""
 
     def read(self, path: Path) -> Digits:
         images, labels = read_csv(path)
@@ -147,34 +160,51 @@ class CSVFile(OwnDigits):
 
 @dataclass(frozen=True, kw_only=True)
 class NPZFile(OwnDigits):
-    """numpy.savez's `images` uint8 [N, 28, 28], white on black, and `labels`, whole numbers [N] from 0 to 9."""
+    """Your .npz file, written by numpy.savez(path, images=..., labels=...).
+
+    images: uint8 [N, 28, 28], white on black.
+    labels: whole numbers [N] from 0 to 9.
+
+    `subsets` raises ValueError for other arrays or another file.
+    """
 
     def read(self, path: Path) -> Digits:
         try:
             with path.open("rb") as raw, np.load(raw) as file:
                 images, labels = file["images"], file["labels"]
         except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} is no .npz file of images and labels ({type(error).__name__})") from error
+            raise ValueError(
+                f"{path} is not an .npz file with images and labels ({type(error).__name__}: {error}). Write one with "
+                f"numpy.savez(path, images=images, labels=labels)"
+            ) from error
         if labels.dtype.kind not in "iu" or not labels.size:
-            raise ValueError(f"{path}: labels are whole numbers, one at least, not {labels.dtype} {list(labels.shape)}")
+            raise ValueError(
+                f"{path}: labels must be whole numbers, at least one, not {labels.dtype} {list(labels.shape)}"
+            )
         return Digits(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
 
 
-# --- sets that the program gets by itself ---
+# ---- the data sets of OtherHands ----
 
 
-def read_load_digits(data_dir: Path) -> Digits:  # noqa: ARG001, it lies in scikit-learn itself
-    """1,797 digits by 43 people, 8x8 with 17 greys (E. Alpaydin, C. Kaynak, UCI 1998), from scikit-learn's wheel."""
+def read_load_digits(data_dir: Path) -> Digits:  # noqa: ARG001, the data are part of scikit-learn
+    """1,797 digits by 43 people (E. Alpaydin, C. Kaynak, UCI 1998), brought to MNIST's form.
+
+    scikit-learn contains them as 8x8 pixels with values from 0 to 16. Raises ImportError if it is not installed.
+    """
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
-        raise ImportError("it comes with scikit-learn, which is not installed: pip install scikit-learn") from error
+        raise ImportError("scikit-learn, which contains it, is not installed: pip install scikit-learn") from error
     bunch = load_digits()
-    return from_bitmaps(bunch.images / 16, bunch.target)
+    return digits_from_bitmaps(bunch.images / 16, bunch.target)
 
 
 def read_usps(data_dir: Path) -> Digits:
-    """USPS's 2,007 test digits, 16x16, cut from envelopes (J. J. Hull 1994), downloaded to `data_dir/USPS` once."""
+    """USPS's 2,007 test digits, 16x16 and cut from envelopes (J. J. Hull 1994), brought to MNIST's form.
+
+    They are downloaded to `data_dir/USPS` once. Raises OSError if that fails, ValueError if the download is damaged.
+    """
     from torchvision.datasets import USPS
 
     url, name, md5 = USPS.split_list["test"]
@@ -183,29 +213,27 @@ def read_usps(data_dir: Path) -> Digits:
         try:
             content = download(url)
         except OSError as error:
-            raise OSError(f"{url} cannot be reached ({error}); lay the file in {path.parent} by hand") from error
+            raise OSError(f"{url} cannot be reached ({error}). Put the file into {path.parent} yourself") from error
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-            raise ValueError(f"what {url} sent is damaged (its MD5 is another)")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
+            raise ValueError(f"the download from {url} is damaged (its MD5 differs from USPS's)")
+        write_bytes(path, content)
     usps = USPS(str(path.parent), train=False)
-    return from_bitmaps(usps.data / 255, np.array(usps.targets))
+    return digits_from_bitmaps(usps.data / 255, np.array(usps.targets))
 
 
-def from_bitmaps(ink: np.ndarray, labels: np.ndarray) -> Digits:
-    """Small bitmaps (N, h, w) in 0..1, white on black, brought to MNIST's form."""
-    images = np.stack([enlarge(bitmap.astype(np.float32)) for bitmap in ink])
+def digits_from_bitmaps(ink: np.ndarray, labels: np.ndarray) -> Digits:
+    """Small images (N, height, width) with values from 0 to 1, white on black, brought to MNIST's form."""
+    images = np.stack([bitmap_to_mnist_form(bitmap.astype(np.float32)) for bitmap in ink])
     return Digits(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
 
 
-def enlarge(bitmap: np.ndarray) -> np.ndarray:
-    """One bitmap, its ink scaled smoothly into a box of 20x20, its centre of mass in the middle: uint8 (28, 28)."""
+def bitmap_to_mnist_form(bitmap: np.ndarray) -> np.ndarray:
+    """One small image, float32 (height, width) from 0 to 1, as MNIST would hold it: uint8 (28, 28).
+
+    The ink is scaled into a box of 20x20 with its aspect kept, and its centre of mass put in the middle.
+    """
     rows, columns = np.nonzero(bitmap)
     box = bitmap[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     height, width = (max(1, round(side * 20 / max(box.shape))) for side in box.shape)
     ink = np.asarray(Image.fromarray(box).resize((width, height), Image.Resampling.BICUBIC)).clip(0, 1)
-    mass = (np.average(np.arange(len(line)), weights=line) for line in (ink.sum(axis=1), ink.sum(axis=0)))
-    top, left = (min(max(round(14 - at), 0), 28 - side) for at, side in zip(mass, ink.shape, strict=True))
-    image = np.zeros((28, 28), np.uint8)
-    image[top : top + height, left : left + width] = np.round(255 * ink)
-    return image
+    return centre_by_mass(ink)

@@ -2,40 +2,61 @@
 
     harder = Handwriting()(images)  # uint8 (B, 28, 28) to uint8 (B, 28, 28)
 
-Whole batches on their own device, in plain torch, with a draw for each image; the draws come from torch's global
-generator, which `SeedEveryEpoch` seeds. Every effect works on a random share of the batch, so each image gets a few and
-some get none but the geometry. Images are float (N, 28, 28) in 0..1 between the effects, white ink on black.
+It works on whole batches, on their own device, in plain torch. Every image has its own random draws. They come from
+torch's global generator, which `SeedEveryEpoch` seeds. All images are changed in geometry. Each of the other effects
+changes a random fraction of the batch, so that most images get a few effects and some get none.
+
+An effect is a function of float images (N, 28, 28) in 0..1, white ink on black. Its result may go beyond 0..1, and is
+clamped at the end. The range of each draw goes from hardly visible to hardly readable. What each part is worth was
+measured by leaving it out (docs/real-world.md).
 """
 
 import math
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from mnist_exp.imaging.corruptions import SIZE, dilate
+from mnist_exp.imaging.filters import (
+    SIZE,
+    THIN_BLUR,
+    add_grain,
+    blur_each,
+    break_strokes,
+    dilate,
+    enlarge,
+    pixel_offsets,
+    shrink,
+    smooth_noise,
+    thicken,
+    thin,
+)
 from mnist_exp.imaging.geometry import affine
 
-NIB_EDGES = ((1, -1), (1, 1), (0, 1), (1, 0))  # the directions, in rows and columns, that a broad nib may have
+BOX = 20  # pixels: MNIST's digits fit a box of 20x20
+INK = 0.3  # a row or column with a pixel above this counts as part of the digit
+NARROWEST = 7  # pixels: narrower digits, such as 1, are stretched as if they were so wide, by a factor of 3 at most
+BEND_CELLS = 5  # the elastic displacement is drawn on 5x5 points, so that it bends a stroke once or twice
+NIB_EDGES = ((1, -1), (1, 1), (0, 1), (1, 0))  # directions of a broad nib's edge, in rows and columns
+
 Effect = Callable[[Tensor], Tensor]
 
 
 class Handwriting:
-    """Augmentation of a batch: geometry for all images, other effects for shares of it.
+    """Augmentation of a batch: geometry for all images, other effects for a fraction of them.
 
-    strength: 0 changes nothing, 1 is the recipe; scales the geometry and all shares.
+    strength: 0 changes nothing, 1 is the recipe; scales the geometry and all fractions.
     geometry: how far to rotate, slant, scale and shift; 1 is up to 20 degrees and 3 pixels.
     elastic: standard deviation in pixels of a smooth random displacement.
-    stretch: share of the digits stretched to fill their box.
-    squeeze: share made narrower, by up to a half: in MNIST hardly a digit but 1 is narrow, elsewhere all are.
-    pen: share of the digits written with a thinner, thicker or broader pen.
-    ink: share that is faint, grainy, broken or hollow.
-    camera: share that is blurred, of low resolution, noisy or badly lit.
-    paper: share with lines, blots or covered parts.
-    without: one of these parts to leave out, to learn what it is worth.
+    stretch: fraction of the digits stretched to fill their box.
+    squeeze: fraction made narrower, by up to a half. In MNIST only 1 is narrow; elsewhere every digit may be.
+    pen: fraction of the digits written with a thinner, thicker or broader pen.
+    ink: fraction that is faint, grainy, broken or hollow.
+    camera: fraction that is blurred, of low resolution, noisy or badly lit.
+    paper: fraction with lines, blots or covered parts.
+    without: one of these parts to leave out, to measure what it is worth.
 
-    Raises ValueError where there is no such part.
+    Raises ValueError if `without` names no part.
     """
 
     def __init__(
@@ -61,203 +82,224 @@ class Handwriting:
         parts = {part: strength * value * (part != without) for part, value in parts.items()}
         self.geometry, self.elastic = parts["geometry"], parts["elastic"]
         self.stretch, self.squeeze = parts["stretch"], parts["squeeze"]
-        self.pens: tuple[float, dict[Effect, float]] = (parts["pen"], {fine: 0.6, felt: 0.2, nib: 0.2})
-        self.effects: list[tuple[float, dict[Effect, float]]] = [  # (share, {effect: its part of that share})
-            (parts["ink"], {faint: 0.5, grain: 0.2, broken: 0.2, hollow: 0.1}),
-            (parts["camera"], {soften: 0.25, coarsen: 0.3, noise: 0.25, light: 0.2}),
-            (parts["paper"], {rule: 0.6, cover: 0.4}),
+        # (fraction of the batch, {effect: its portion of that fraction}); the pen writes before the paper is turned
+        self.pens: tuple[float, dict[Effect, float]] = (parts["pen"], {fine_pen: 0.6, felt_pen: 0.2, broad_nib: 0.2})
+        self.effects: list[tuple[float, dict[Effect, float]]] = [
+            (parts["ink"], {faint_ink: 0.5, paper_grain: 0.2, skipping_pen: 0.2, outline: 0.1}),
+            (parts["camera"], {out_of_focus: 0.25, low_resolution: 0.3, noise_and_dust: 0.25, uneven_light: 0.2}),
+            (parts["paper"], {stray_line: 0.6, covered_part: 0.4}),
         ]
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
+        """An augmented copy of the images, uint8 (B, 28, 28)."""
         if not len(images):
             return images
-        with torch.autocast(images.device.type, enabled=False):  # bfloat16 would blur what a trainer in bf16-mixed sees
-            x = apply(images.float() / 255, *self.pens)
-            x = self.move(x)
-            for share, effects in self.effects:
-                x = apply(x, share, effects)
+        with torch.autocast(images.device.type, enabled=False):  # a trainer in bf16-mixed would make it bfloat16
+            x = apply_one_of(images.float() / 255, *self.pens)
+            x = self.change_geometry(x)
+            for fraction, effects in self.effects:
+                x = apply_one_of(x, fraction, effects)
         return x.clamp(0, 1).mul(255).round().byte()
 
-    def move(self, x: Tensor) -> Tensor:
-        """Another hand: all geometry in one sampling of the images."""
-        g = self.geometry
-        wide, high = ((between(x, -0.25, 0.2) * g).exp() for _ in range(2))
-        draw = torch.rand(len(x), device=x.device)
-        chosen = (draw < self.stretch).nonzero()[:, 0]
-        for scale, dim in ((wide, 1), (high, 2)):
-            scale[chosen] *= fill(x[chosen], dim) ** between(chosen, 0, 1.5).clamp(max=1)  # a third of them wholly
-        wide *= torch.where(draw > 1 - self.squeeze, between(x, 0.5, 1), 1)
-        return affine(
-            x,
-            angle=between(x, -0.35, 0.35) * g,
-            slant=between(x, -0.4, 0.3) * g,
-            rise=between(x, -0.15, 0.15) * g,
-            scale_x=wide,
-            scale_y=high,
-            dx=between(x, -3, 3) * g,
-            dy=between(x, -3, 3) * g,
-            flow=self.elastic * torch.stack([clouds(x, 5), clouds(x, 5)], dim=-1) if self.elastic else None,
-        )
+    def change_geometry(self, x: Tensor) -> Tensor:
+        """Rotate, shear, scale, shift and bend all images, in one sampling: a second one would blur them more."""
+
+        def draw(low: float, high: float) -> Tensor:
+            return uniform(x, low, high).flatten() * self.geometry
+
+        scale_x, scale_y = draw(-0.25, 0.2).exp(), draw(-0.25, 0.2).exp()  # factors of 0.78 to 1.22
+        self.change_width(x, scale_x, scale_y)
+        angle = draw(-0.35, 0.35)  # radians: 20 degrees
+        slant = draw(-0.4, 0.3)  # more to the right than to the left, as people write
+        rise = draw(-0.15, 0.15)  # of the baseline
+        dx, dy = draw(-3, 3), draw(-3, 3)  # pixels: MNIST's margin is 4
+        flow = self.elastic * torch.stack([bend(x), bend(x)], dim=-1) if self.elastic else None
+        return affine(x, angle=angle, slant=slant, rise=rise, scale_x=scale_x, scale_y=scale_y, dx=dx, dy=dy, flow=flow)
+
+    def change_width(self, x: Tensor, scale_x: Tensor, scale_y: Tensor) -> None:
+        """Stretch some digits in their box and squeeze others: changes the factors `scale_x` and `scale_y` (N,)."""
+        choice = torch.rand(len(x), device=x.device)  # low: stretched, high: squeezed, so that no digit is both
+        chosen = (choice < self.stretch).nonzero()[:, 0]
+        for scale, dim in ((scale_x, 1), (scale_y, 2)):
+            extent = uniform(chosen, 0, 1.5).flatten().clamp(max=1)  # 1 fills the box, which a third of them do
+            scale[chosen] *= factor_to_fill_box(x[chosen].amax(dim)) ** extent
+        narrower = uniform(x, 0.5, 1).flatten()
+        scale_x *= torch.where(choice > 1 - self.squeeze, narrower, 1)
 
 
-def apply(x: Tensor, share: float, effects: dict[Effect, float]) -> Tensor:
-    """At most one of the effects for each image: `share` of all images, split among the effects by their parts."""
-    draw = torch.rand(len(x), device=x.device) / share if share else torch.ones(len(x), device=x.device)
+def apply_one_of(x: Tensor, fraction: float, effects: dict[Effect, float]) -> Tensor:
+    """A copy of the images in which at most one of the effects is applied to each.
+
+    fraction: how many of the images get an effect, 0..1.
+    effects: each effect with its portion of that fraction; the portions add up to 1.
+    """
+    choice = torch.rand(len(x), device=x.device) / fraction if fraction else torch.ones(len(x), device=x.device)
     x = x.clone()
     low = 0.0
-    for effect, part in effects.items():
-        chosen = ((draw >= low) & (draw < low + part)).nonzero()[:, 0]
+    for effect, portion in effects.items():
+        chosen = ((choice >= low) & (choice < low + portion)).nonzero()[:, 0]
         if len(chosen):
             x[chosen] = effect(x[chosen])
-        low += part
+        low += portion
     return x
 
 
-# --- what several share ---
+# --- random draws and measures that several effects use ---
 
 
-def between(x: Tensor, low: float, high: float, *shape: int) -> Tensor:
-    """A uniform draw for each image: (N,), or (N, *shape)."""
-    return low + (high - low) * torch.rand(len(x), *shape, device=x.device)
+def uniform(x: Tensor, low: float, high: float) -> Tensor:
+    """A uniform draw for each of the N images, (N, 1, 1), on their device."""
+    return low + (high - low) * torch.rand(len(x), 1, 1, device=x.device)
 
 
-def axis(x: Tensor) -> Tensor:
-    """Pixel centres from the middle of the image, (28,)."""
-    return torch.arange(SIZE, device=x.device) - (SIZE - 1) / 2
+def random_smooth_noise(x: Tensor, cells: int) -> Tensor:
+    """Smooth noise (N, 28, 28) of mean 0 and variance about 1, from `cells` times `cells` normal draws an image."""
+    draws = torch.randn(len(x), cells, cells, device=x.device)
+    return smooth_noise(draws, sigma=0.6 * SIZE / cells)  # the Gaussians of neighbouring cells overlap
 
 
-def clouds(x: Tensor, cells: int) -> Tensor:
-    """Smooth noise (N, 28, 28) of variance about 1, from `cells` by `cells` normal draws."""
-    centres = (torch.arange(cells, device=x.device) + 0.5) * SIZE / cells - SIZE / 2
-    weights = torch.exp(-((axis(x)[:, None] - centres) ** 2) / (2 * (0.6 * SIZE / cells) ** 2))
-    weights = F.normalize(weights, p=2, dim=1)
-    return weights @ torch.randn(len(x), cells, cells, device=x.device) @ weights.T
+def bend(x: Tensor) -> Tensor:
+    """Displacements of an unsteady hand along one axis, (N, 28, 28), with a standard deviation of about 1."""
+    return random_smooth_noise(x, BEND_CELLS)
 
 
-def blur(x: Tensor, *, across: Tensor, down: Tensor) -> Tensor:
-    """Gaussian blur with each image's own sigma (N,) in either direction."""
-    return bell(axis(x), down) @ x @ bell(axis(x), across).mT
+def factor_to_fill_box(profile: Tensor) -> Tensor:
+    """The factor (N,) by which to scale a digit so that it spans the box of 20 pixels: 1 or more.
 
-
-def bell(positions: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian weights (..., 28, 28) from each row (or column) to each other one, for sigma (...) in pixels."""
-    squares = (positions[:, None] - positions) ** 2
-    return torch.softmax(-squares / (2 * sigma[..., None, None] ** 2), dim=-1)
-
-
-def fill(x: Tensor, dim: int) -> Tensor:
-    """By how much to scale each digit so that it spans 20 pixels; at most 3."""
-    inked = (x.amax(dim) > 0.3).sum(1)
-    return (20 / inked.clamp(min=7)).clamp(min=1)
+    profile: the brightest pixel of each column, or of each row: (N, 28).
+    """
+    span = (profile > INK).sum(1)
+    return (BOX / span.clamp(min=NARROWEST)).clamp(min=1)
 
 
 # --- pens ---
 
 
-def narrowed(x: Tensor, cut: Tensor) -> Tensor:
-    """Strokes narrowed without breaking: only what is fainter than `cut` (N,) times its brightest neighbour goes."""
-    weights = bell(axis(x), torch.tensor(0.8, device=x.device))
-    soft = weights @ x @ weights.T
-    ridge = soft / dilate(soft).clamp(min=0.2)
-    return x * ((ridge - cut[:, None, None]) / 0.15 + 1).clamp(0, 1)
+def thin_strokes(x: Tensor, cut: Tensor) -> Tensor:
+    sigma = torch.tensor(THIN_BLUR, device=x.device)
+    return thin(x, cut, blurred=blur_each(x, sigma_x=sigma, sigma_y=sigma))
 
 
-def fine(x: Tensor) -> Tensor:
+def fine_pen(x: Tensor) -> Tensor:
     """A ball pen or pencil: a line of a pixel or two."""
-    return narrowed(x, between(x, 0.65, 0.98))
+    return thin_strokes(x, uniform(x, 0.65, 0.98))
 
 
-def felt(x: Tensor) -> Tensor:
+def felt_pen(x: Tensor) -> Tensor:
     """A felt tip: up to a pixel more ink on every side."""
-    return torch.lerp(x, dilate(x), between(x, 0.2, 1, 1, 1))
+    return thicken(x, uniform(x, 0.2, 1))
 
 
-def nib(x: Tensor) -> Tensor:
-    """A broad nib: strokes across its edge are wide, strokes along it thin."""
-    thin = narrowed(x, between(x, 0.7, 0.95))
-    edges = [torch.maximum(thin.roll((i, j), (1, 2)), thin.roll((-i, -j), (1, 2))) for i, j in NIB_EDGES]
-    edge = torch.randint(len(edges), (len(x),), device=x.device)
-    sides = torch.stack(edges)[edge, torch.arange(len(x), device=x.device)]
-    return torch.maximum(thin, sides * between(x, 0.4, 1, 1, 1))
+def broad_nib(x: Tensor) -> Tensor:
+    """A broad nib: strokes across its edge are wide, strokes along it are thin."""
+    strokes = thin_strokes(x, uniform(x, 0.7, 0.95))
+    edges = [torch.maximum(strokes.roll((i, j), (1, 2)), strokes.roll((-i, -j), (1, 2))) for i, j in NIB_EDGES]
+    chosen = torch.randint(len(edges), (len(x),), device=x.device)
+    sides = torch.stack(edges)[chosen, torch.arange(len(x), device=x.device)]
+    ink_at_sides = uniform(x, 0.4, 1)
+    return torch.maximum(strokes, sides * ink_at_sides)
 
 
 # --- ink ---
 
 
-def faint(x: Tensor) -> Tensor:
+def faint_ink(x: Tensor) -> Tensor:
     """A light hand, or a hard pencil."""
-    return x * between(x, 0.2, 0.9, 1, 1)
+    ink = uniform(x, 0.2, 0.9)
+    return x * ink
 
 
-def grain(x: Tensor) -> Tensor:
+def paper_grain(x: Tensor) -> Tensor:
     """The paper's grain shows through."""
-    return x * (1 - between(x, 0.2, 0.9, 1, 1) * torch.rand_like(x))
+    depth = uniform(x, 0.2, 0.9)
+    return add_grain(x, torch.rand_like(x), depth)
 
 
-def broken(x: Tensor) -> Tensor:
-    """A pen that skips."""
-    return x * torch.sigmoid((clouds(x, 12) - between(x, -2, -0.8, 1, 1)) * 8)
+def skipping_pen(x: Tensor) -> Tensor:
+    """A pen that skips, over spots of 2 to 3 pixels."""
+    noise = random_smooth_noise(x, cells=12)
+    threshold = uniform(x, -2, -0.8)  # standard deviations: gaps take 2% to 20% of the strokes
+    return break_strokes(x, noise, threshold)
 
 
-def hollow(x: Tensor) -> Tensor:
+def outline(x: Tensor) -> Tensor:
     """Only the outline of the strokes."""
-    return (dilate(x) - x * between(x, 0.6, 1, 1, 1)).clamp(min=0)
+    removed = uniform(x, 0.6, 1)  # of the ink inside
+    return (dilate(x) - x * removed).clamp(min=0)
 
 
 # --- camera ---
 
 
-def soften(x: Tensor) -> Tensor:
-    """Out of focus or shaken."""
-    return blur(x, across=between(x, 0.3, 2), down=between(x, 0.3, 2))
+def out_of_focus(x: Tensor) -> Tensor:
+    """Blurred, with an own sigma in pixels along x and y: the camera was out of focus, or moved."""
+    sigma_x, sigma_y = uniform(x, 0.3, 2), uniform(x, 0.3, 2)
+    return blur_each(x, sigma_x=sigma_x, sigma_y=sigma_y)
 
 
-def coarsen(x: Tensor) -> Tensor:
-    """Low resolution (one for the batch): grey or black and white, enlarged smoothly or as blocks."""
+def low_resolution(x: Tensor) -> Tensor:
+    """A low resolution, one for the batch: grey or black and white, enlarged smoothly or as blocks."""
     pixels = int(torch.randint(9, 25, (1,)))
-    small = F.interpolate(x[:, None], size=pixels, mode="bilinear", antialias=True)
-    bitmap = (small > between(x, 0.2, 0.5, 1, 1, 1) * small.amax((1, 2, 3), keepdim=True)).float()
-    small = torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5, bitmap, small)
-    blocks = F.interpolate(small, size=SIZE, mode="nearest-exact")
-    smooth = F.interpolate(small, size=SIZE, mode="bilinear")
-    return torch.lerp(smooth, blocks, torch.randint(0, 2, (len(x), 1, 1, 1), device=x.device).float())[:, 0]
+    small = shrink(x, pixels)
+    threshold = uniform(x, 0.2, 0.5)  # of the brightest pixel
+    bitmap = (small > threshold * small.amax((1, 2), keepdim=True)).float()
+    is_bitmap = torch.rand(len(x), 1, 1, device=x.device) < 0.5
+    small = torch.where(is_bitmap, bitmap, small)
+    blocks = enlarge(small, mode="nearest-exact")
+    smooth = enlarge(small)
+    is_blocks = torch.randint(0, 2, (len(x), 1, 1), device=x.device).float()
+    return torch.lerp(smooth, blocks, is_blocks)
 
 
-def noise(x: Tensor) -> Tensor:
-    """Of the sensor, and specks of dust, black and white."""
-    x = x + between(x, 0, 0.2, 1, 1) * torch.randn_like(x)
-    speck = torch.rand_like(x) / between(x, 0.01, 0.2, 1, 1)
+def noise_and_dust(x: Tensor) -> Tensor:
+    """Noise of the sensor, and specks of dust, black and white."""
+    noise_level = uniform(x, 0, 0.2)
+    x = x + noise_level * torch.randn_like(x)
+    draw = torch.rand_like(x)
+    speck = draw / uniform(x, 0.01, 0.2)  # below 1 on 1% to 20% of the pixels
     return torch.where(speck < 1, (speck < 0.5).float(), x)
 
 
-def light(x: Tensor) -> Tensor:
+def uneven_light(x: Tensor) -> Tensor:
     """Grey paper, a shadow across it, and less contrast."""
-    paper = between(x, 0, 0.6, 1, 1) + between(x, 0, 0.25, 1, 1) * clouds(x, 4)
-    return paper + (1 - paper * between(x, 0, 1, 1, 1)) * between(x, 0.3, 1, 1, 1) * x
+    grey, shadow = uniform(x, 0, 0.6), uniform(x, 0, 0.25)
+    paper = grey + shadow * random_smooth_noise(x, cells=4)
+    covering, ink = uniform(x, 0, 1), uniform(x, 0.3, 1)  # covering: how much of the paper's grey the ink hides
+    return paper + (1 - paper * covering) * ink * x
 
 
 # --- paper ---
 
 
-def rule(x: Tensor) -> Tensor:
-    """A piece of a line, printed or scribbled: along either edge, askew, straight or wavy, dashed or not."""
-    angle = between(x, 0, 4, 1, 1).floor() * math.pi / 2 + between(x, -0.25, 0.25, 1, 1)
-    column, row = axis(x), axis(x)[:, None]
+def stray_line(x: Tensor) -> Tensor:
+    """A piece of a line, printed or scribbled: about level or upright, straight or wavy, whole or dashed."""
+    quarter_turns, skew = uniform(x, 0, 4).floor(), uniform(x, -0.25, 0.25)
+    angle = quarter_turns * math.pi / 2 + skew
+    column, row = pixel_offsets(x.device), pixel_offsets(x.device)[:, None]
     along = column * angle.cos() + row * angle.sin()
     across = row * angle.cos() - column * angle.sin()
-    across = across + between(x, -2, 3, 1, 1).clamp(min=0) * torch.sin(along * between(x, 0.2, 1, 1, 1) + angle * 9)
-    line = (between(x, 0.3, 2, 1, 1) + 0.5 - (across - between(x, -14, 14, 1, 1)).abs()).clamp(0, 1)
-    start = between(x, -30, 10, 1, 1)
-    gaps = (along % 4 < 2) & (between(x, 0, 1, 1, 1) < 0.3)
-    return torch.maximum(x, line * between(x, 0.3, 1, 1, 1) * (along > start) * ~gaps)
+
+    wave_height = uniform(x, -2, 3).clamp(min=0)  # pixels; 0, a straight line, for two of five
+    wave_number = uniform(x, 0.2, 1)  # radians a pixel: a wave is 6 to 31 pixels long
+    phase = angle * 9  # any number that differs from image to image
+    across = across + wave_height * torch.sin(along * wave_number + phase)
+
+    half_width, position = uniform(x, 0.3, 2), uniform(x, -SIZE / 2, SIZE / 2)
+    line = (half_width + 0.5 - (across - position).abs()).clamp(0, 1)
+    start = uniform(x, -30, 10)  # three of five lines begin inside the image
+    is_dashed = uniform(x, 0, 1) < 0.3
+    gaps = (along % 4 < 2) & is_dashed
+    ink = uniform(x, 0.3, 1)
+    return torch.maximum(x, line * ink * (along > start) * ~gaps)
 
 
-def cover(x: Tensor) -> Tensor:
-    """A rectangle that is wiped clean, inverted or painted over."""
+def covered_part(x: Tensor) -> Tensor:
+    """A rectangle that is wiped clean, inverted or painted over in grey."""
     inside = torch.ones_like(x, dtype=torch.bool)
-    for distance in (axis(x), axis(x)[:, None]):
-        inside = inside & ((distance - between(x, -14, 14, 1, 1)).abs() < between(x, 0, 2.2, 1, 1).exp())
-    kind = between(x, 0, 1, 1, 1)
-    other = torch.where(kind < 0.5, torch.zeros_like(x), torch.where(kind < 0.75, 1 - x, kind))
-    return torch.where(inside, other, x)
+    for offsets in (pixel_offsets(x.device), pixel_offsets(x.device)[:, None]):
+        centre, half_size = uniform(x, -SIZE / 2, SIZE / 2), uniform(x, 0, 2.2).exp()  # 1 to 9 pixels, mostly few
+        inside = inside & ((offsets - centre).abs() < half_size)
+    kind = uniform(x, 0, 1)  # half are wiped clean, a quarter inverted, a quarter painted in a grey of 0.75 to 1
+    content = torch.where(kind < 0.5, torch.zeros_like(x), torch.where(kind < 0.75, 1 - x, kind))
+    return torch.where(inside, content, x)

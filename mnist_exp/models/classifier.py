@@ -1,4 +1,4 @@
-"""The classifier: any network made a recogniser of digits, with its preprocessing, loss, metrics and optimizer."""
+"""The classifier: a network with its preprocessing, loss, metrics and optimizer."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,18 +13,19 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 MNIST_MEAN, MNIST_STD = 0.1307, 0.3081  # of the 60,000 training images, scaled to 0..1
-CHECK_EVERY = 100  # batches between two looks for a loss that is not finite; each look waits for the accelerator
+LIGHTNING_HOOK_NAME = "_current_fx_name"  # the attribute in which Lightning notes its current hook
+CHECK_EVERY = 100  # batches between two checks that the losses are finite: each check waits for the GPU
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss became nan or infinite: what was learnt is lost, and going on would hide it."""
+    """The loss became nan or infinite: the weights are lost, and training must not go on."""
 
 
 class EpochMetrics(nn.Module):
-    """Mean loss and accuracy over an epoch, each image counted once, over all processes.
+    """Mean loss and accuracy over the images of an epoch, and over all processes.
 
-    Batches are kept as they come and reduced together: a torchmetrics update a batch would cost about as much as a
-    small network's step.
+    Each batch is only stored. torchmetrics sees them together at the end of the epoch: one update a batch would take
+    about as long as a training step of a small network.
     """
 
     def __init__(self) -> None:
@@ -36,18 +37,19 @@ class EpochMetrics(nn.Module):
     def reset(self) -> None:
         self.loss.reset()
         self.acc.reset()
-        self._batches: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.batches: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def update(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        self._batches.append((loss.detach(), logits.detach().argmax(dim=1), labels))
+        self.batches.append((loss.detach(), logits.detach().argmax(dim=1), labels))
 
     def first_non_finite(self) -> int | None:
-        """The first batch of this epoch, counted from 0, whose loss is not finite."""
-        bad = ~torch.stack([loss for loss, _, _ in self._batches]).isfinite()
+        """The index of the first batch of this epoch whose loss is not finite. None if all are finite."""
+        bad = ~torch.stack([loss for loss, _, _ in self.batches]).isfinite()
         return int(bad.nonzero()[0]) if bad.any() else None
 
     def compute(self) -> dict[str, Tensor]:
-        losses, preds, labels = zip(*self._batches, strict=True)
+        """`loss` and `acc`, of the batches since `reset`."""
+        losses, preds, labels = zip(*self.batches, strict=True)
         sizes = torch.tensor([len(batch) for batch in labels], device=losses[0].device)
         self.loss.update(torch.stack(losses).float(), weight=sizes)
         self.acc.update(torch.cat(preds), torch.cat(labels))
@@ -55,19 +57,20 @@ class EpochMetrics(nn.Module):
 
 
 class DigitClassifier(LightningModule):
-    """uint8 images (B, 28, 28) in, logits float (B, 10) out; scaling and normalising happen inside.
+    """Takes uint8 images (B, 28, 28) and returns float logits (B, 10). It scales the pixels itself.
 
-    name: what result.json calls this model.
+    name: the model's name in result.json.
     net: float (B, 1, 28, 28) -> logits (B, 10).
     optimizer: parameters -> optimizer. None for a model that is only evaluated.
     scheduler: (optimizer, total_steps=int) -> scheduler, stepped after every batch. None keeps the learning rate.
-    standardize: pixels to mean 0, standard deviation 1 over MNIST's training set; otherwise to 0..1.
-    augment: images uint8 (B, 28, 28) -> the same, for batches of training only. None leaves them as they are.
-    label_smoothing: share of the probability, 0 to below 1, that training wants spread evenly over all ten digits
-        (Szegedy et al. 2016).
+    standardize: True scales pixels to mean 0 and standard deviation 1 over MNIST's training set, False to 0..1.
+    augment: uint8 images (B, 28, 28) -> the same, applied to training batches only. None for no augmentation.
+    label_smoothing: share of the target probability, 0 to below 1, that training spreads evenly over all ten digits
+        (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567).
 
-    Logs train/, val/ and test/ loss and acc once an epoch, with the epoch (counted from 1) as TensorBoard's x axis.
-    Raises NonFiniteLossError.
+    Logs train/, val/ and test/ loss and acc once an epoch, over epochs counted from 1.
+
+    Training raises NonFiniteLossError.
     """
 
     def __init__(
@@ -83,20 +86,20 @@ class DigitClassifier(LightningModule):
     ) -> None:
         super().__init__()
         self.name = name
-        self.net = net.to(memory_format=torch.channels_last)  # the fast layout for convolutions, on CPU and GPU
+        self.net = net.to(memory_format=torch.channels_last)  # the fastest layout for convolutions
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.augment = augment
         self.label_smoothing = label_smoothing
         mean, std = (MNIST_MEAN, MNIST_STD) if standardize else (0.0, 1.0)
-        self.scale = 1 / (255 * std)  # plain numbers, not buffers: one fused multiply-add a batch
+        self.scale = 1 / (255 * std)  # a Python number, not a buffer: torch then multiplies and adds in one pass
         self.shift = -mean / std
         self.train_metrics, self.val_metrics, self.test_metrics = EpochMetrics(), EpochMetrics(), EpochMetrics()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning notes here, some forty times a batch, which hook it is in; nn.Module would look each time whether
-        # that is a weight, and take a tenth of a small network's step for it.
-        if name == "_current_fx_name":
+        # Lightning sets this attribute about forty times a batch. nn.Module checks at each assignment whether the value
+        # is a weight, which takes a tenth of a small network's training step. So this one goes around that check.
+        if name == LIGHTNING_HOOK_NAME:
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
@@ -107,15 +110,19 @@ class DigitClassifier(LightningModule):
 
     @torch.inference_mode()
     def probabilities(self, images: Tensor, *, batch_size: int = 1000) -> Tensor:
-        """Float32 (N, 10) on the CPU, rows adding up to 1, for uint8 images (N, 28, 28) wherever they lie."""
+        """The probabilities of the ten digits, float32 (N, 10) on the CPU, for uint8 images (N, 28, 28) on any device.
+
+        batch_size: images in one forward pass; it limits the memory that this takes.
+        """
         batches = images.split(batch_size) if len(images) else [images]
         return torch.cat([self(batch.to(self.device)).float().softmax(dim=1).cpu() for batch in batches])
 
     def shared_step(self, batch: tuple[Tensor, Tensor], metrics: EpochMetrics) -> tuple[Tensor, Tensor]:
+        """The loss and the logits of a batch (images, labels), stored in `metrics`."""
         images, labels = batch
         logits = self(images)
         smoothing = self.label_smoothing if self.training else 0.0
-        # Not reduction="mean": a process whose share of the last batch is empty adds 0, not nan.
+        # Not reduction="mean", which gives nan for the empty batch that a process can get at the end of an epoch.
         loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing) / max(len(labels), 1)
         metrics.update(loss, logits, labels)
         return loss, logits
@@ -135,9 +142,6 @@ class DigitClassifier(LightningModule):
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
         return self.shared_step(batch, self.test_metrics)[1]
 
-    def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
-        return self(batch[0]).softmax(dim=1)
-
     def on_train_epoch_end(self) -> None:
         self.log_epoch("train", self.train_metrics)
 
@@ -148,13 +152,16 @@ class DigitClassifier(LightningModule):
         self.log_epoch("test", self.test_metrics)
 
     def log_epoch(self, stage: str, metrics: EpochMetrics) -> None:
+        """Logs the loss and accuracy of the epoch that ends, and starts the next one with empty metrics."""
         values = {f"{stage}/{key}": value for key, value in metrics.compute().items()}
         metrics.reset()
-        # "step" is what the loggers take for the x axis: epochs, which sweeps over batch size share, not batches.
-        # The values are those of all processes already; sync_dist only keeps Lightning from warning that they are not.
+        # Loggers draw metrics over "step". With epochs there, runs of different batch sizes can be compared.
+        # The test runs after the last epoch, when Lightning has already counted it.
+        # torchmetrics has reduced the values over all processes. sync_dist=True only silences a warning of Lightning.
         self.log_dict({**values, "step": float(self.current_epoch + (stage != "test"))}, sync_dist=True)
 
     def check_finite(self) -> None:
+        """Raises NonFiniteLossError if a loss of this epoch is nan or infinite."""
         batch = self.train_metrics.first_non_finite()
         if batch is not None:
             lr = self.trainer.optimizers[0].param_groups[0]["lr"]
@@ -164,7 +171,7 @@ class DigitClassifier(LightningModule):
             )
 
     def configure_optimizers(self) -> Any:
-        assert self.optimizer is not None, "a model without an optimizer can be evaluated, not trained"
+        assert self.optimizer is not None, "a model without an optimizer can only be evaluated"
         optimizer = self.optimizer(self.parameters())
         if self.scheduler is None:
             return optimizer

@@ -1,6 +1,6 @@
-"""The mean image of each digit: what looks most like the mean seven is a seven.
+"""The mean image of each digit: a picture that looks most like the mean seven is a seven.
 
-No gradient and no optimizer: training is a group-by, and one look at each image is all there is to learn.
+There is no gradient and no optimizer. Training averages the images of each digit, and sees each image once.
 
 python -m mnist_exp.train model=mean_digit
 """
@@ -17,31 +17,34 @@ from mnist_exp.models.classifier import DigitClassifier
 
 
 class NearestMean(nn.Module):
-    """Images (B, 1, 28, 28) -> logits (B, 10): the nearer a digit's mean, the larger its logit.
+    """Images (B, 1, 28, 28) -> logits (B, 10). The nearer an image is to a digit's mean, the larger the digit's logit.
 
-    In the words of probability: a digit is its mean plus Gaussian noise, equal in all pixels and all digits, and the
-    logits are log-likelihoods (less what all ten share), divided by `temperature`.
+    This is a Gaussian model: a digit is its mean plus noise of the same variance in all pixels and all digits. The
+    logits are the log-likelihoods without the part that all ten share, divided by `temperature`.
 
-    temperature: the pixels of a digit vary together, so that 784 of them tell less than 784 independent ones would;
-        1 takes them for independent, and is far too sure of itself. No prediction depends on it.
+    temperature: above 0. At 1 the pixels count as independent, and the model is far too sure, since in truth they
+        vary together. A larger value lowers the confidence. It never changes which digit is predicted.
     """
 
     def __init__(self, *, temperature: float) -> None:
         super().__init__()
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, not {temperature}")
         self.temperature = temperature
         self.means = nn.Parameter(torch.zeros(10, 28 * 28))
         self.variance = nn.Parameter(torch.ones(()))  # of a pixel about its mean
 
     def forward(self, x: Tensor) -> Tensor:
-        # -|x - mean|²/2 multiplied out, less the |x|² that all ten share: one matrix product, a linear layer by hand.
+        # -|x - mean|²/2 = x·mean - |mean|²/2 - |x|²/2. The last term is the same for all ten digits and left out.
         nearness = x.flatten(1) @ self.means.T - self.means.square().sum(dim=1) / 2  # (B, 10)
         return nearness / (self.variance * self.temperature)
 
 
 class MeanDigitClassifier(DigitClassifier):
-    """A `DigitClassifier` whose net is a `NearestMean`, trained in one epoch.
+    """A `DigitClassifier` for a `NearestMean`, trained in one epoch.
 
-    It counts in whole numbers: no order, batch size or number of processes changes the means by a bit.
+    It sums pixels as whole numbers, so the means do not depend on the order of the images, the batch size or the number
+    of processes: they are equal bit for bit.
     """
 
     net: NearestMean
@@ -56,34 +59,35 @@ class MeanDigitClassifier(DigitClassifier):
             self.register_buffer(name, torch.zeros(shape, dtype=torch.int64), persistent=False)
 
     def configure_optimizers(self) -> SGD:
-        # It moves nothing: the trainer counts optimizer steps, and saves no checkpoint where it counted none.
+        # With a learning rate of 0 it changes nothing. Lightning saves no checkpoint of a run without optimizer steps.
         return SGD(self.parameters(), lr=0.0)
 
     @torch.no_grad()
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        loss = super().training_step(batch, batch_idx)  # judged by the means of the batches before
+        loss = super().training_step(batch, batch_idx)  # the loss of the means so far
         self.learn(*batch)
         self.optimizers().step()  # type: ignore[union-attr]
         return loss
 
+    @torch.no_grad()
     def learn(self, images: Tensor, labels: Tensor) -> None:
-        """Adds a batch to the means. A digit that was never seen has a black one."""
+        """Adds a batch to the means. The mean of a digit without images is black."""
         pixels = images.flatten(1).long()  # (B, 784)
-        over_processes = partial(self.trainer.strategy.reduce, reduce_op="sum")
-        self.counts += over_processes(labels.bincount(minlength=10))  # (10,)
-        self.sums += over_processes(torch.zeros_like(self.sums).index_add_(0, labels, pixels))  # (10, 784), by label
-        self.squares += over_processes(pixels.square().sum())
+        total = partial(self.trainer.strategy.reduce, reduce_op="sum")  # over all processes
+        self.counts += total(labels.bincount(minlength=10))  # (10,)
+        self.sums += total(torch.zeros_like(self.sums).index_add_(0, labels, pixels))  # (10, 784), by label
+        self.squares += total(pixels.square().sum())
 
         means = self.sums / self.counts.clamp(min=1)[:, None]  # (10, 784)
         share = self.counts / self.counts.sum()  # (10,)
         variance = self.squares / self.counts.sum() / (28 * 28) - share @ means.square().mean(dim=1)
-        # The net sees scaled pixels, and so must its means be.
+        # The net gets scaled pixels, so its means and variance are scaled the same way.
         self.net.means.copy_(means * self.scale + self.shift)
-        self.net.variance.copy_(variance.clamp(min=1) * self.scale**2)  # a single image would have none
+        self.net.variance.copy_(variance.clamp(min=1) * self.scale**2)  # a single image has variance 0
 
     def on_train_epoch_end(self) -> None:
         super().on_train_epoch_end()
-        self.trainer.should_stop = True  # another epoch would find the same means
+        self.trainer.should_stop = True  # a second epoch would give the same means
 
     def on_train_end(self) -> None:
         side_by_side = self.pictures().transpose(0, 1).flatten(1)  # (28, 280)
@@ -92,6 +96,6 @@ class MeanDigitClassifier(DigitClassifier):
                 logger.experiment.add_image("mean_digits", side_by_side, self.current_epoch, dataformats="HW")
 
     def pictures(self) -> Tensor:
-        """The ten means as one can look at them, (10, 28, 28), 0 (black) to 1."""
+        """The ten means as images, float (10, 28, 28) from 0 (black) to 1."""
         pixels = (self.net.means.detach() - self.shift) / (255 * self.scale)
         return pixels.clamp(0, 1).unflatten(1, (28, 28))

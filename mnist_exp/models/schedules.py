@@ -1,4 +1,4 @@
-"""Learning rates: schedules over the whole of training, stepped after every batch, and a rate that fits the batch."""
+"""Learning rates: schedules that are stepped after every batch, and SGD whose rate grows with the batch size."""
 
 import math
 from collections.abc import Iterable
@@ -11,6 +11,8 @@ from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
 def cosine(optimizer: Optimizer, *, total_steps: int, warmup: float = 0.0) -> LambdaLR:
     """Half a cosine from the optimizer's learning rate to 0 (Loshchilov and Hutter 2017, without restarts).
+
+    https://arxiv.org/abs/1608.03983
 
     warmup: share of the steps, 0 to 1, in which the rate first rises linearly from 0.
     """
@@ -25,9 +27,10 @@ def cosine(optimizer: Optimizer, *, total_steps: int, warmup: float = 0.0) -> La
 
 
 def one_cycle(optimizer: Optimizer, *, total_steps: int, warmup: float = 0.3) -> OneCycleLR:
-    """Up to the optimizer's learning rate and down to 0 again (Smith and Topin 2018).
+    """The rate rises to the optimizer's learning rate and falls to almost 0 (Smith and Topin 2018).
 
-    Momentum, where the optimizer has one, goes the other way, from 0.95 to 0.85 and back.
+    An optimizer's momentum, if it has one, falls from 0.95 to 0.85 meanwhile and rises again.
+    https://arxiv.org/abs/1708.07120
 
     warmup: share of the steps, 0 to 1, in which the rate rises.
     """
@@ -41,8 +44,9 @@ def one_cycle(optimizer: Optimizer, *, total_steps: int, warmup: float = 0.3) ->
 def scaled_sgd(
     parameters: Iterable[nn.Parameter], *, lr: float, batch_size: int, reference: int = 64, **kwargs: Any
 ) -> SGD:
-    """SGD with the linear scaling rule: the learning rate is `lr` at batch size `reference` and grows with the batch.
+    """SGD with the learning rate `lr * batch_size / reference` (the linear scaling rule of Goyal et al. 2017).
 
-    A batch twice as large takes half as many steps, so each goes twice as far (Goyal et al. 2017).
+    With batches twice as large an epoch has half as many steps, so each step is made twice as long.
+    https://arxiv.org/abs/1706.02677
     """
     return SGD(parameters, lr=lr * batch_size / reference, **kwargs)

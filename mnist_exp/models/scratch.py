@@ -1,11 +1,12 @@
-"""A perceptron from scratch: tensors and arithmetic, without layers, autograd or an optimizer of torch's.
+"""A perceptron from scratch: only tensors and arithmetic, without torch's layers, autograd and optimizers.
 
-Learning is four steps, repeated for every batch:
+Training repeats four steps for every batch:
 
-1. forward: from pixels to ten numbers (logits), layer by layer;
-2. loss: how wrong they are, in one number (softmax and cross-entropy);
-3. backward: how the loss changes with every weight (its gradient), by the chain rule from the last layer to the first;
-4. step: every weight moves a little against its gradient.
+1. Forward: compute ten numbers (logits) from the pixels, layer by layer.
+2. Loss: measure in one number how wrong they are (softmax and cross-entropy).
+3. Backward: compute how the loss changes with every weight (its gradient), by the chain rule from the last layer to the
+   first.
+4. Step: move every weight a little against its gradient.
 
 python -m mnist_exp.train model=scratch model.optimizer.lr=0.1
 """
@@ -23,9 +24,9 @@ from mnist_exp.models.classifier import DigitClassifier, EpochMetrics
 
 
 def linear_weights(inputs: int, outputs: int) -> tuple[nn.Parameter, nn.Parameter]:
-    """Weights (outputs, inputs) and biases (outputs,), drawn as `nn.Linear` draws them: same seed, same weights.
+    """Weights (outputs, inputs) and biases (outputs,). The same seed gives the same numbers as `nn.Linear`.
 
-    The more inputs a sum has, the smaller its weights: signals keep their size from layer to layer.
+    A layer with more inputs gets smaller weights, so that its sums stay of the same size.
     """
     bound = 1 / math.sqrt(inputs)
     weights = torch.empty(outputs, inputs).uniform_(-bound, bound)
@@ -38,18 +39,18 @@ def relu(z: Tensor) -> Tensor:
 
 
 def log_softmax(logits: Tensor) -> Tensor:
-    """Logarithms of ten probabilities that add up to 1, (B, 10) from logits (B, 10)."""
-    logits = logits - logits.amax(dim=1, keepdim=True)  # the same probabilities, and no exp() that overflows
+    """The logarithms of the ten probabilities, (B, 10), from logits (B, 10). The probabilities of a row add up to 1."""
+    logits = logits - logits.amax(dim=1, keepdim=True)  # keeps exp() from overflowing, the probabilities are the same
     return logits - logits.exp().sum(dim=1, keepdim=True).log()
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean of -log(probability of the true label): 0 if all are certain and right, log(10) for a blind guess."""
+    """The mean of -log(probability of the true label): 0 for certain and right answers, log(10) for a blind guess."""
     return -log_softmax(logits).gather(1, labels[:, None]).sum() / max(len(labels), 1)
 
 
 class ScratchMLP(nn.Module):
-    """The same function as `nets.MLP`, and its gradient. `nn.Module` only keeps the list of the weights.
+    """The same function as `nets.MLP`, with its gradient. `nn.Module` serves only as the list of the weights.
 
     (B, 1, 28, 28) -> flatten (B, 784) -> hidden -> ReLU -> hidden -> ReLU -> (B, 10)
     """
@@ -66,31 +67,31 @@ class ScratchMLP(nn.Module):
         h2 = relu(h1 @ self.w2.T + self.b2)  # (B, hidden)
         logits = h2 @ self.w3.T + self.b3  # (B, 10)
         if self.training:
-            self.seen = x, h1, h2, logits  # the chain rule needs them
+            self.activations = x, h1, h2, logits  # backward needs them
         return logits
 
     def backward(self, labels: Tensor) -> list[Tensor]:
-        """Gradients of the cross-entropy of the batch last seen, in the order and the shapes of `parameters()`.
+        """The gradients of the last batch's cross-entropy, in the order and with the shapes of `parameters()`.
 
-        A name d_y holds the gradient of the loss with respect to y.
+        A variable d_y holds the gradient of the loss with respect to y.
         """
-        x, h1, h2, logits = self.seen
+        x, h1, h2, logits = self.activations
 
-        # Softmax and cross-entropy in one: probability minus truth, over B because the loss is the batch's mean.
+        # Softmax and cross-entropy together: probability minus truth. Divided by B, since the loss is the batch's mean.
         d_logits = (log_softmax(logits).exp() - F.one_hot(labels, 10)) / max(len(labels), 1)  # (B, 10)
 
-        # Layer 3, logits = h2 @ w3.T + b3: to its weights, to its biases, and on to what came in.
+        # Layer 3, logits = h2 @ w3.T + b3: the gradients of its weights, its biases and its input.
         d_w3 = d_logits.T @ h2  # (10, hidden)
         d_b3 = d_logits.sum(dim=0)  # (10,)
         d_h2 = d_logits @ self.w3  # (B, hidden)
 
-        # Layer 2, z2 = h1 @ w2.T + b2 and h2 = relu(z2): ReLU lets through where it was open, and nothing elsewhere.
+        # Layer 2, z2 = h1 @ w2.T + b2 and h2 = relu(z2): ReLU passes the gradient on where its output is above 0.
         d_z2 = d_h2 * (h2 > 0)  # (B, hidden)
         d_w2 = d_z2.T @ h1  # (hidden, hidden)
         d_b2 = d_z2.sum(dim=0)  # (hidden,)
         d_h1 = d_z2 @ self.w2  # (B, hidden)
 
-        # Layer 1, z1 = x @ w1.T + b1 and h1 = relu(z1): nothing asks for the gradient of the pixels.
+        # Layer 1, z1 = x @ w1.T + b1 and h1 = relu(z1): the gradient of the pixels is not needed.
         d_z1 = d_h1 * (h1 > 0)  # (B, hidden)
         d_w1 = d_z1.T @ x  # (hidden, 784)
         d_b1 = d_z1.sum(dim=0)  # (hidden,)
@@ -99,7 +100,7 @@ class ScratchMLP(nn.Module):
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, plain. An `Optimizer` so that trainer and schedules find the learning rate."""
+    """Plain stochastic gradient descent. As an `Optimizer` it shows Lightning and schedules its rate."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], *, lr: float) -> None:
         super().__init__(parameters, {"lr": lr})
@@ -112,15 +113,18 @@ class SGD(Optimizer):
 
 
 class ScratchClassifier(DigitClassifier):
-    """A `DigitClassifier` that learns by its net's own `backward`: no graph is recorded for autograd."""
+    """A `DigitClassifier` that trains with the network's own `backward`, without autograd.
+
+    Raises ValueError for label_smoothing, which this `backward` does not have.
+    """
 
     net: ScratchMLP
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         if self.label_smoothing:
-            raise ValueError("model=scratch knows no label smoothing: leave model.label_smoothing at 0")
-        self.automatic_optimization = False  # the trainer leaves backward and step to training_step
+            raise ValueError("model=scratch does not support label smoothing: leave model.label_smoothing at 0")
+        self.automatic_optimization = False  # training_step does backward and step itself
 
     def shared_step(self, batch: tuple[Tensor, Tensor], metrics: EpochMetrics) -> tuple[Tensor, Tensor]:
         images, labels = batch
@@ -131,11 +135,11 @@ class ScratchClassifier(DigitClassifier):
 
     @torch.no_grad()
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        loss = super().training_step(batch, batch_idx)  # steps 1 and 2, forward and loss: shared_step
+        loss = super().training_step(batch, batch_idx)  # steps 1 and 2: forward and loss
 
         gradients = self.net.backward(batch[1])  # step 3
         for weights, gradient in zip(self.net.parameters(), gradients, strict=True):
-            # Several processes have a part of the batch each: they go on with the mean of their gradients.
+            # With several processes, each has a part of the batch, and all use the mean of their gradients.
             weights.grad = self.trainer.strategy.reduce(gradient.to(weights.dtype), reduce_op="mean")
 
         self.optimizers().step()  # type: ignore[union-attr]  # step 4

@@ -1,29 +1,30 @@
-"""What Lightning says that is no news to a user: left out by name, nothing wider."""
+"""Messages and warnings of Lightning that tell a user of this project nothing: hidden by name, and no others."""
 
 import logging
 import warnings
 
-NO_NEWS = (
-    "Tip: ",  # adverts
+HIDDEN_MESSAGES = (
+    "Tip: ",  # advertisements
     "TPU available",
-    "`Trainer.fit` stopped: `max_epochs=",  # the closing line says how far it went
+    "`Trainer.fit` stopped: `max_epochs=",  # the run's last log line says how many epochs it took
 )
-NO_WARNING = (
-    ".*LeafSpec.*deprecated",  # Lightning 2.6 calls what torch 2.15 renamed
-    ".*does not have many workers.*",  # whole batches are cut from memory: a worker would only slow it down
-    ".*(Skipping val loop|Total length of `list` across ranks is zero)",  # data.val_size=0 asked for it
-    "Checkpoint directory .* exists and is not empty",  # a job of a sweep, run again
+HIDDEN_WARNINGS = (
+    ".*LeafSpec.*deprecated",  # Lightning 2.6 uses a name that torch 2.15 changed
+    ".*does not have many workers.*",  # batches are cut from memory: a worker would only slow it down
+    ".*(Skipping val loop|Total length of `list` across ranks is zero)",  # wanted: data.val_size=0
+    "Checkpoint directory .* exists and is not empty",  # wanted: a job of a sweep is run again
 )
 
 
-def quiet() -> None:
-    for pattern in NO_WARNING:
+def hide_messages() -> None:
+    """Hide them from now on. Logging is set up before: the filter goes to the root logger's present handlers."""
+    for pattern in HIDDEN_WARNINGS:
         warnings.filterwarnings("ignore", message=pattern)
     for handler in logging.getLogger().handlers:
-        if not any(isinstance(each, News) for each in handler.filters):
-            handler.addFilter(News())
+        if not any(isinstance(each, MessageFilter) for each in handler.filters):
+            handler.addFilter(MessageFilter())
 
 
-class News(logging.Filter):
+class MessageFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        return not any(text in record.getMessage() for text in NO_NEWS)
+        return not any(text in record.getMessage() for text in HIDDEN_MESSAGES)

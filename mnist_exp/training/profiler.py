@@ -11,16 +11,17 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.profiler import profile
 
 logger = logging.getLogger(__name__)
+OPERATIONS = 25  # rows of the table
 
 
 class Profile(Callback):
-    """Looks at a few batches of training and leaves two files in `dirpath`, by torch.profiler.
+    """Measures a few batches of the first epoch with torch.profiler, and writes two files to `dirpath`.
 
     profile.txt: a table of the operations, those that took longest first.
     trace.json: what ran when, to be opened in https://ui.perfetto.dev or chrome://tracing.
 
-    skip: batches of the first epoch that pass by first, since the very first ones are slow.
-    batches: how many are looked at.
+    skip: batches before the first that is measured: the very first ones are slow.
+    batches: how many are measured. Where the epoch ends earlier, nothing is written.
     """
 
     def __init__(self, dirpath: str, *, skip: int = 10, batches: int = 20) -> None:
@@ -37,8 +38,8 @@ class Profile(Callback):
         if trainer.current_epoch == 0 and batch_idx == self.last:
             self.profile.stop()
             device = "cuda" if pl_module.device.type == "cuda" else "cpu"
-            table = self.profile.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=25)
+            table = self.profile.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=OPERATIONS)
             self.dirpath.mkdir(parents=True, exist_ok=True)
             (self.dirpath / "profile.txt").write_text(table, encoding="utf-8")
             self.profile.export_chrome_trace(str(self.dirpath / "trace.json"))
-            logger.info("where the time went: profile.txt; trace.json for https://ui.perfetto.dev")
+            logger.info("where the time went: profile.txt, and trace.json for https://ui.perfetto.dev")

@@ -1,4 +1,4 @@
-"""The frame around a run: a finished one is not run twice, a failed one says why, and each leaves its result."""
+"""Around a run: skip it if it is finished, record its result or why it failed, and say what comes next."""
 
 import logging
 import os
@@ -13,60 +13,64 @@ from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp.recipe import PLACES_AND_RESOURCES
 from mnist_exp.result import RESULT_FILE, RunResult, Stopwatch, environment
+from mnist_exp.training.run_summary import relative_to_here, run_summary
 
 if TYPE_CHECKING:
     from pytorch_lightning import Trainer
 
-    from mnist_exp.training.callbacks import History, Milestones
+    from mnist_exp.training.history import History, Milestones
 
 logger = logging.getLogger(__name__)
 
 
-def recorded(task: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig) -> float:
-    """Runs `task`, writes its result to the run folder, and returns the accuracy that a sweeper may look at.
+def run_and_record(train: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig) -> float:
+    """Run `train`, write result.json to the run folder, and return the accuracy that a sweeper may optimize.
 
-    A folder whose result is finished and came from the same configuration is left as it is (`overwrite=true` runs it
-    again). A failure is written to `result.json`, with its traceback; it ends a single run with exit status 1, and
-    leaves a sweep to go on with its next job.
+    A run that is finished and had the same configuration is skipped, unless `overwrite` is true. A failure is recorded
+    in result.json with its traceback. It ends a single run with exit status 1; a sweep goes on with its next job.
     """
     run_dir = Path(cfg.run_dir)
     earlier = None if cfg.overwrite else RunResult.read(run_dir)
-    if earlier and earlier.status == "finished" and earlier.config == identity(cfg):
+    if earlier and earlier.status == "finished" and earlier.config == recorded_config(cfg):
         logger.info("%s is finished: skipped (overwrite=true runs it again)", run_dir)
         return objective(earlier)
     (run_dir / RESULT_FILE).unlink(missing_ok=True)
 
     try:
-        result = RunResult(status="finished", **head(cfg), **task(cfg))
+        result = RunResult(status="finished", **identification(cfg), **train(cfg))
         if is_main_process():
             result.write(run_dir)
     except (Exception, SystemExit, KeyboardInterrupt) as error:
-        return failed(cfg, error)
+        return record_failure(cfg, error)
     if is_main_process():
-        close_run(cfg, result)
+        report_end(run_dir, result)
     return objective(result)
 
 
-def head(cfg: DictConfig) -> dict[str, Any]:
+def identification(cfg: DictConfig) -> dict[str, Any]:
+    """The fields of a result that say which run it is of."""
     overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-    return {"name": cfg.name, "seed": cfg.seed, "overrides": overrides, "config": identity(cfg)}
+    return {"name": cfg.name, "seed": cfg.seed, "overrides": overrides, "config": recorded_config(cfg)}
 
 
-def identity(cfg: DictConfig) -> dict[str, Any]:
-    """All that decides a run's result: the resolved configuration without places and resources."""
+def recorded_config(cfg: DictConfig) -> dict[str, Any]:
+    """The resolved configuration, with neutral values for places and resources, which do not decide the result."""
     return OmegaConf.to_container(OmegaConf.merge(cfg, PLACES_AND_RESOURCES), resolve=True)  # type: ignore[return-value]
 
 
-def describe(trainer: "Trainer", history: "History", milestones: "Milestones", seconds: Stopwatch) -> dict[str, Any]:
-    """The figures of a run that went well, as result.json shows them."""
-    from mnist_exp.training.callbacks import RunCheckpoint, logged
+def training_results(
+    trainer: "Trainer", history: "History", milestones: "Milestones", seconds: Stopwatch, *, tested_epoch: int | None
+) -> dict[str, Any]:
+    """The fields of a finished run's result that come from training and test.
+
+    tested_epoch: the epoch whose weights were tested, counted from 1; None for the last.
+    """
+    from mnist_exp.training.history import logged_metrics
 
     datamodule, model = trainer.datamodule, trainer.lightning_module  # type: ignore[attr-defined]
-    rows = history.epochs
-    # The epoch that was tested: the first with the best val/acc, or the last where nothing chose.
-    chose = any(isinstance(each, RunCheckpoint) and each.monitor for each in trainer.callbacks)  # type: ignore[attr-defined]
-    best = max(rows, key=lambda row: row["val/acc"]) if rows and chose else (rows or [{}])[-1]
-    tested = {key: value for key, value in logged(trainer).items() if key.startswith("test/")}
+    epochs = history.epochs
+    tested = next((row for row in epochs if row["epoch"] == tested_epoch), epochs[-1] if epochs else {})
+    test_metrics = {key: value for key, value in logged_metrics(trainer).items() if key.startswith("test/")}
     return {
         "data": {
             "name": datamodule.name,
@@ -76,9 +80,9 @@ def describe(trainer: "Trainer", history: "History", milestones: "Milestones", s
             "test": len(datamodule.test),
         },
         "model": {"name": model.name, "parameters": sum(weights.numel() for weights in model.parameters())},
-        "epoch": best.get("epoch"),
-        "metrics": {key: value for key, value in best.items() if "/" in key} | tested,
-        "history": rows,
+        "epoch": tested.get("epoch"),
+        "metrics": {key: value for key, value in tested.items() if "/" in key} | test_metrics,
+        "history": epochs,
         "milestones": milestones.results,
         "seconds": seconds.seconds,
         "images_per_second": history.images_per_second,
@@ -93,27 +97,30 @@ def device_name(trainer: "Trainer") -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
-def failed(cfg: DictConfig, error: BaseException) -> float:
-    """Writes what went wrong; raises SystemExit unless a sweep has more jobs to run."""
-    # Lightning turns Ctrl-C into SystemExit: the cause is then the exception behind it.
+def record_failure(cfg: DictConfig, error: BaseException) -> float:
+    """Write what went wrong to result.json. Raises SystemExit, except in a sweep that goes on with its next job."""
+    exit_status = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+    # Lightning turns Ctrl+C into SystemExit: the cause is then the exception behind it.
     error = error.__context__ if isinstance(error, SystemExit) and error.__context__ else error
-    interrupted = isinstance(error, (KeyboardInterrupt, SystemExit))
+    interrupted = isinstance(error, (KeyboardInterrupt, SystemExit, BrokenPipeError))
     message = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
-    last = Path(cfg.run_dir) / "checkpoints" / "last.ckpt"
+    last = relative_to_here(Path(cfg.run_dir) / "checkpoints" / "last.ckpt")
     if last.exists():
-        message += f" (ckpt_path={last} goes on after the last whole epoch)"
+        message += f" (to continue after the last whole epoch: ckpt_path={last})"
     if is_main_process():
         trace = "".join(traceback.format_exception(error))
-        RunResult(status="failed", **head(cfg), error=message, traceback=trace).write(Path(cfg.run_dir))
+        failure = RunResult(status="failed", **identification(cfg), error=message, traceback=trace)
+        failure.write(Path(cfg.run_dir))
         logger.error("%s", message)
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         raise error
     if interrupted or not in_sweep():
-        raise SystemExit(1)
+        raise SystemExit(exit_status)
     return float("nan")
 
 
 def objective(result: RunResult) -> float:
+    """What a sweeper may optimize: the validation accuracy, or the test accuracy of a run without validation."""
     metrics = result.metrics
     return metrics.get("val/acc", metrics.get("test/acc", float("nan")))
 
@@ -126,27 +133,14 @@ def is_main_process() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
 
 
-def close_run(cfg: DictConfig, result: RunResult) -> None:
-    """A line in the log; on the screen, after a single run, a short table."""
-    metrics, seconds = result.metrics, result.seconds
+def report_end(run_dir: Path, result: RunResult) -> None:
+    """One line in the log and, after a single run, a summary on the screen."""
     logger.info(
         "finished: test accuracy %.2f%% after epoch %s of %s, fit in %.1f s",
-        100 * metrics.get("test/acc", float("nan")),
+        100 * result.metrics.get("test/acc", float("nan")),
         result.epoch,
         len(result.history),
-        seconds["fit"],
+        result.seconds["fit"],
     )
-    if in_sweep():
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table.grid(padding=(0, 2))
-    for key, value in {
-        "test accuracy": f"{100 * metrics.get('test/acc', float('nan')):.2f}% of {result.data['test']:,} images",
-        "seconds": "  ".join(f"{phase} {value:.1f}" for phase, value in seconds.items()),
-        "folder": cfg.run_dir,
-        "to look at it": "tensorboard --logdir outputs",
-    }.items():
-        table.add_row(f"[bold]{key}", value)
-    Console().print(table, soft_wrap=True)
+    if not in_sweep():
+        print(run_summary(run_dir, result), flush=True)

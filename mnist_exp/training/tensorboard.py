@@ -9,7 +9,8 @@ import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from mnist_exp.training.callbacks import History, Predictions, logged
+from mnist_exp.training.history import History, logged_metrics
+from mnist_exp.training.predictions import Predictions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,7 +81,7 @@ def figures_of_the_test(trainer: Trainer) -> "dict[str, Figure]":
 
 def best_metrics(trainer: Trainer) -> dict[str, float]:
     """The metrics on the page HPARAMS: test/acc, and the highest val/acc of all epochs where there is one."""
-    metrics = {"test/acc": logged(trainer)["test/acc"]}
+    metrics = {"test/acc": logged_metrics(trainer)["test/acc"]}
     history = next(each for each in trainer.callbacks if isinstance(each, History))  # type: ignore[attr-defined]
     if accuracies := [row["val/acc"] for row in history.epochs if "val/acc" in row]:
         metrics["val/acc_best"] = max(accuracies)

@@ -1,85 +1,182 @@
-// The drawing, or a photo, goes to the server as a picture file; its answers come back as bars.
+// Sends the drawing or a photo to the server as a picture file, and shows its answers as bars.
 
-const PEN = 28;    // width of a stroke, on a paper of 400: a digit of 280 has MNIST's strokes of two pixels in twenty
-const PAUSE = 60;  // ms between an answer and the next question
+const PEN = 45;         // width of a stroke on a paper of 640: a digit of 450 then has MNIST's two pixels in twenty
+const SENT = 160;       // pixels a side of the picture that is sent; the models see 28
+const STEP = 24;        // of the keyboard's pen at each key press; SMALL_STEP with Shift
+const SMALL_STEP = 6;
+const PAUSE = 60;       // ms between an answer and the next question
+const PHOTO_SIDE = 2000;  // pixels to which a photo above the server's limits is reduced
 
 const element = (id) => document.getElementById(id);
-const paper = element("paper"), board = element("board"), verdict = element("verdict");
-const pen = board.getContext("2d"), seen = element("seen").getContext("2d");
-let maxBytes = Infinity;
-let cards = new Map();   // by the model's name
-let pointer = null;      // the one that draws, while it is down
-let waiting = null;      // what to ask next; what was waiting before is out of date
-let asking = false;
-let current = {};        // what is on the paper: answers to anything else come too late
+const paper = element("paper"), board = element("board"), verdict = element("verdict"), cursor = element("pen");
+const ink = board.getContext("2d"), seen = element("seen").getContext("2d");
+const small = Object.assign(document.createElement("canvas"), { width: SENT, height: SENT });
+const smallInk = small.getContext("2d", { willReadFrequently: true });
 
-// --- the paper ---
+// --- the paper: strokes or a photo. Each change makes a new paper, and undo goes back to the one before. ---
 
-function clear(message = "Nothing to see yet.") {
-  current = {};
-  waiting = pointer = null;
-  verdict.ariaBusy = "false";
-  pen.fillStyle = "#fff";
-  pen.fillRect(0, 0, board.width, board.height);
-  paper.classList.add("empty");
-  showNoAnswer(message);
+const BLANK = { strokes: [] };
+let current = BLANK;  // an answer to any other paper comes too late
+let earlier = [];
+
+function change(next) {
+  earlier.push(current);
+  show(next);
 }
 
-function stroke(event) {
-  const box = board.getBoundingClientRect(), scale = board.width / box.width;
-  for (const { clientX, clientY } of event.getCoalescedEvents?.().length ? event.getCoalescedEvents() : [event]) {
-    pen.lineTo((clientX - box.left) * scale, (clientY - box.top) * scale);
+function undo() {
+  if (pointer === null && earlier.length) show(earlier.pop());
+}
+
+function clear() {
+  if (pointer === null && current !== BLANK) change(BLANK);
+}
+
+function show(next) {
+  current = next;
+  keyStroke = null;
+  redraw();
+  showPen();
+  if (current === BLANK) {
+    waiting = null;
+    verdict.ariaBusy = "false";
+    showNoAnswer("Nothing to see yet.");
+  } else {
+    if (current.photo) showNoAnswer("Looking at the photo…");
+    ask();
   }
-  pen.stroke();
-  ask(current);
+}
+
+function redraw() {
+  Object.assign(ink, { fillStyle: "#fff", strokeStyle: "#000", lineWidth: PEN, lineCap: "round", lineJoin: "round" });
+  ink.fillRect(0, 0, board.width, board.height);
+  if (current.photo) drawPhoto(current);
+  for (const [start, ...points] of current.strokes ?? []) {
+    ink.beginPath();
+    ink.moveTo(...start);
+    for (const point of [start, ...points]) ink.lineTo(...point);  // a single point makes a dot
+    ink.stroke();
+  }
+  paper.classList.toggle("empty", current === BLANK);
+  element("undo").disabled = !earlier.length;
+  element("clear").disabled = current === BLANK;
+}
+
+function beginStroke(point) {
+  const stroke = [point];
+  change({ strokes: [...(current.strokes ?? []), stroke] });
+  return stroke;
+}
+
+function extendStroke(stroke, points) {
+  stroke.push(...points);
+  redraw();
+  ask();
+}
+
+// --- drawing by mouse, finger or pen ---
+
+let pointer = null;  // the id of the one that draws, while it is down
+let pointerStroke = null;
+
+function place({ clientX, clientY }) {
+  const box = board.getBoundingClientRect(), scale = board.width / box.width;
+  return [(clientX - box.left) * scale, (clientY - box.top) * scale];
 }
 
 board.addEventListener("pointerdown", (event) => {
   if (pointer !== null || event.button !== 0) return;
-  if (!current.picture || current.photo) {
-    clear();
-    current = { picture: () => new Promise((done) => board.toBlob(done)) };
-    paper.classList.remove("empty");
-  }
+  board.setPointerCapture(event.pointerId);
+  penShown = false;
+  pointerStroke = beginStroke(place(event));
   pointer = event.pointerId;
-  board.setPointerCapture(pointer);
-  Object.assign(pen, { lineWidth: PEN, lineCap: "round", lineJoin: "round", strokeStyle: "#000" });
-  pen.beginPath();
-  stroke(event);
 });
 
 board.addEventListener("pointermove", (event) => {
-  if (event.pointerId === pointer) stroke(event);
+  if (event.pointerId !== pointer) return;
+  const moves = event.getCoalescedEvents?.() ?? [];
+  extendStroke(pointerStroke, (moves.length ? moves : [event]).map(place));
 });
 
 for (const end of ["pointerup", "pointercancel"]) {
   board.addEventListener(end, (event) => {
     if (event.pointerId !== pointer) return;
     pointer = null;
-    ask(current);
+    ask();
   });
+}
+
+// --- drawing by keyboard ---
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const held = new Set();  // arrow keys that are down
+let pen = [board.width / 2, board.height / 4];
+let keyStroke = null;    // what the pen draws, while it is down
+let penShown = false;
+
+board.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key in ARROWS) {
+    held.add(event.key);
+    movePen(event.shiftKey ? SMALL_STEP : STEP);
+  } else if (event.key === " ") {
+    if (!event.repeat) keyStroke ? liftPen() : putPenDown();
+  } else {
+    return;
+  }
+  penShown = true;
+  showPen();
+  event.preventDefault();
+});
+board.addEventListener("keyup", ({ key }) => held.delete(key));
+board.addEventListener("focus", () => {
+  penShown = board.matches(":focus-visible");  // not after a click
+  showPen();
+});
+board.addEventListener("blur", () => {
+  held.clear();
+  if (keyStroke) liftPen();
+  penShown = false;
+  showPen();
+});
+
+function movePen(step) {
+  for (const key of held) {
+    pen = pen.map((value, axis) => Math.min(Math.max(value + step * ARROWS[key][axis], PEN / 2), board.width - PEN / 2));
+  }
+  if (keyStroke) extendStroke(keyStroke, [pen]);
+}
+
+function putPenDown() {
+  keyStroke = beginStroke(pen);
+  element("pen-state").textContent = "Pen down";
+}
+
+function liftPen() {
+  keyStroke = null;
+  element("pen-state").textContent = "Pen up";
+  ask();
+}
+
+function showPen() {
+  cursor.hidden = !penShown;
+  cursor.classList.toggle("down", keyStroke !== null);
+  cursor.style.left = `${(100 * pen[0]) / board.width}%`;
+  cursor.style.top = `${(100 * pen[1]) / board.height}%`;
 }
 
 // --- a photo: chosen, dropped or pasted ---
 
-function take(file) {
-  if (!file) return;
-  clear("Looking at the photo…");
-  if (file.size > maxBytes) {
-    showNoAnswer(`The file is above ${maxBytes / 1e6} MB; reduce the picture first`, true);
-    return;
-  }
-  current = { photo: file, picture: async () => file };
-  ask(current);
+async function take(file) {
+  if (file) change({ photo: file, bitmap: createImageBitmap(file).catch(() => null) });  // null: only the server may know it
 }
 
-async function preview(photo) {
-  const image = await createImageBitmap(photo).catch(() => null);  // a kind that the server reads and the browser not
-  if (!image || current.photo !== photo) return;
+async function drawPhoto(drawn) {
+  const image = await drawn.bitmap;
+  if (!image || drawn !== current) return;
   const scale = Math.min(board.width / image.width, board.height / image.height);
   const width = image.width * scale, height = image.height * scale;
-  pen.drawImage(image, (board.width - width) / 2, (board.height - height) / 2, width, height);
-  paper.classList.remove("empty");
+  ink.drawImage(image, (board.width - width) / 2, (board.height - height) / 2, width, height);
 }
 
 element("choose").addEventListener("click", () => element("file").click());
@@ -96,55 +193,95 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
   });
 }
 
-element("clear").addEventListener("click", () => clear());
-document.addEventListener("keydown", ({ key }) => {
-  if (key === "Escape" || key === "Backspace") clear();
+element("undo").addEventListener("click", undo);
+element("clear").addEventListener("click", clear);
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    clear();
+  } else if ((event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z") {
+    undo();
+    event.preventDefault();
+  }
 });
 
-// --- questions and answers ---
+// --- the picture that is sent ---
 
-async function ask(question) {
-  waiting = question;
+async function picture({ photo, bitmap }) {
+  if (!photo) return drawing();
+  const image = await bitmap;
+  if (!image) return photo;
+  const pixels = image.width * image.height;
+  const limit = photo.type === "image/jpeg" ? limits.max_pixels : limits.max_decoded_pixels;
+  return photo.size > limits.max_bytes || pixels > limit ? reduced(image) : photo;
+}
+
+function reduced(image) {
+  const scale = Math.min(1, PHOTO_SIDE / Math.max(image.width, image.height));
+  const copy = document.createElement("canvas");
+  copy.width = Math.round(image.width * scale);
+  copy.height = Math.round(image.height * scale);
+  const page = copy.getContext("2d");
+  page.fillStyle = "#fff";  // below what is transparent
+  page.fillRect(0, 0, copy.width, copy.height);
+  page.drawImage(image, 0, 0, copy.width, copy.height);
+  return new Promise((done) => copy.toBlob(done, "image/jpeg", 0.95));
+}
+
+// A portable grey map: a line of header and a byte a pixel. The server reads it sooner than the PNG of a canvas.
+function drawing() {
+  smallInk.drawImage(board, 0, 0, SENT, SENT);
+  const grey = smallInk.getImageData(0, 0, SENT, SENT).data.filter((_, index) => index % 4 === 0);
+  return new Blob([`P5 ${SENT} ${SENT} 255\n`, grey], { type: "image/x-portable-graymap" });
+}
+
+// --- questions and answers: one question at a time, always about the latest paper ---
+
+let waiting = null;  // the paper to ask about next
+let asking = false;
+let limits = {};
+let cards = new Map();  // by the model's label
+
+async function ask() {
+  waiting = current;
   if (asking) return;
-  asking = true;  // one question at a time, always about the latest
-  verdict.ariaBusy = "true";  // read aloud only once all is answered
+  asking = true;
+  verdict.ariaBusy = "true";  // a screen reader waits until the last answer is there
   while (waiting) {
     const asked = waiting;
     waiting = null;
-    const { problem, ...reply } = await answersTo(await asked.picture());
-    if (asked !== current) continue;
-    if (!problem) {
-      showAnswers(reply);
-      if (asked.photo) preview(asked.photo);
-    } else if (!waiting && pointer === null) {  // a stroke that has just begun is no digit yet
-      showNoAnswer(asked.photo ? problem : problem.split(";")[0], true);
+    const { problem, detail, ...reply } = await answersTo(await picture(asked));
+    if (asked === current) {
+      if (problem) showNoAnswer(problem, true);
+      else if (!detail) showAnswers(reply);
+      else if (asked.photo) showNoAnswer(detail, true);
+      else if (pointer === null && !keyStroke && !waiting) showNoAnswer(detail.split(";")[0]);  // a finished stroke
     }
     await new Promise((done) => setTimeout(done, PAUSE));
   }
   asking = false;
-  verdict.ariaBusy = String(pointer !== null);
+  verdict.ariaBusy = String(pointer !== null || keyStroke !== null);
 }
 
-async function answersTo(picture) {
+async function answersTo(body) {
   try {
-    const headers = { "Content-Type": picture.type || "image/unknown" };
-    const response = await fetch("answers", { method: "POST", headers, body: picture });
+    const headers = { "Content-Type": body.type || "image/unknown" };
+    const response = await fetch("answers", { method: "POST", headers, body });
     const reply = await response.json();
     return response.ok ? reply : { problem: reply.detail };
   } catch {
-    return { problem: "The server failed or is gone: see its terminal" };
+    return { problem: "The server failed or has stopped; see its terminal" };
   }
 }
 
-const percent = (share) => `${Math.round(100 * share)}%`;
+const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}%`;
 const likeliest = (shares) => shares.indexOf(Math.max(...shares));
 
 function showAnswers({ image, answers }) {
   const pixels = new ImageData(28, 28);
   image.forEach((grey, index) => pixels.data.set([grey, grey, grey, 255], 4 * index));
   seen.putImageData(pixels, 0, 0);
-  const digits = Object.entries(answers).map(([name, shares]) => showAnswer(cards.get(name), shares));
-  const different = [...new Set(digits)];
+  const digits = Object.entries(answers).map(([label, shares]) => showAnswer(cards.get(label), shares));
+  const different = [...new Set(digits)].sort();
   const all = digits.length === 2 ? "Both say" : digits.length > 2 ? "All say" : "It is a";
   say(different.length > 1 ? `They disagree: ${different.join(" or ")}` : `${all} ${digits[0]}`);
 }
@@ -164,7 +301,7 @@ function showAnswer(card, shares) {
 function showNoAnswer(message, isProblem = false) {
   seen.clearRect(0, 0, 28, 28);
   for (const card of cards.values()) {
-    for (const part of card.querySelectorAll("b, .answer span, .percent")) part.textContent = "";
+    for (const part of card.querySelectorAll(".answer span, .percent")) part.textContent = "";
     card.querySelector("b").textContent = "–";
     for (const row of card.querySelectorAll("tr")) {
       row.classList.remove("best");
@@ -179,9 +316,15 @@ function say(message, isProblem = false) {
   if (verdict.textContent !== message) verdict.textContent = message;
 }
 
-function makeCard(name) {
+// A long name may go on in the next line after a separator (behind it: a space of no width).
+const breakable = (name) => name.replace(/[-_/=,.]/g, "$&\u200b");
+
+function makeCard({ name, kind, test_accuracy }) {
   const card = element("model").content.cloneNode(true).querySelector("article");
-  card.querySelector("h2").textContent = name;
+  card.querySelector("h2").textContent = breakable(name);
+  card.querySelector(".about").textContent =
+    test_accuracy === null ? kind : `${kind}\nTest accuracy ${percent(test_accuracy, 2)}`;
+  card.querySelector("caption").textContent = `Probability of each digit, according to ${name} (${kind})`;
   for (let digit = 0; digit < 10; digit++) {
     const row = element("row").content.cloneNode(true);
     row.querySelector("th").textContent = digit;
@@ -190,8 +333,8 @@ function makeCard(name) {
   return card;
 }
 
-clear();
-const { names, max_bytes } = await (await fetch("models")).json();
-maxBytes = max_bytes;
-cards = new Map(names.map((name) => [name, makeCard(name)]));
+redraw();
+const { models, ...rest } = await (await fetch("models")).json();
+limits = rest;
+cards = new Map(models.map((model) => [model.label, makeCard(model)]));
 element("models").append(...cards.values());

@@ -1,117 +1,102 @@
-"""The demo's server: a page to draw on, and what each model answers to a picture.
+"""The demo's server: a page to draw on, and what each model makes of a picture.
 
-GET  /         the page; it asks for /demo.css and /demo.js, and nothing from elsewhere
-GET  /models   {"names": [...], "max_bytes": int}
-POST /answers  the bytes of a picture file as the body, with its image/... Content-Type
-               -> {"image": 784 pixels 0..255, "answers": {name: ten probabilities}}
-               413 above MAX_BYTES, 415 for another Content-Type, 422 for a picture that is not of one digit; each
-               says why in "detail"
+GET  /         the page, which loads /demo.css and /demo.js, and nothing from elsewhere
+GET  /models   {"models": [{"label", "name", "kind", "test_accuracy": 0 to 1 or null}],
+                "max_bytes", "max_pixels", "max_decoded_pixels": limits of an upload}
+POST /answers  The body is a picture file; its Content-Type is image/...
+               200 {"image": 784 pixels 0 to 255, "answers": {label: ten probabilities}}
+               200 {"detail": why} for a picture without exactly one digit, such as a drawing that has just begun
+               413 too large a file, 415 another Content-Type, 422 a picture that cannot be read or has too many
+               pixels, 503 too many uploads at once; "detail" says why and what to do
 """
 
 import asyncio
-import errno
-import socket
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from fastapi import FastAPI, HTTPException, Request, Response
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-from mnist_exp.imaging.photo import PhotoError, load_photo
+from mnist_exp.imaging.photo import PhotoError, read_photo, to_mnist_form
+from mnist_exp.web.guard import Guard
+from mnist_exp.web.shown_models import ShownModel
+from mnist_exp.web.uploads import MAX_BYTES, MAX_DECODED_PIXELS, MAX_PIXELS, Uploads, check_cost
 
-if TYPE_CHECKING:
-    from mnist_exp.models.classifier import DigitClassifier
-
-MAX_BYTES = 10_000_000  # of an upload; photo.MAX_PIXELS limits what it may unfold to
-WORKERS = 2  # pictures unfolded at a time: their memory adds up
+WORKERS = 2  # pictures decoded at a time: their memory adds up
 PAGE = {"/": "text/html", "/demo.css": "text/css", "/demo.js": "text/javascript"}
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
+
+log = logging.getLogger(__name__)
 
 
-def make_app(models: "Mapping[str, DigitClassifier]") -> FastAPI:
-    """The application; `models` by the names that the page shows, in its order."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)  # FastAPI's own pages load scripts from elsewhere
+def make_app(models: Sequence[ShownModel], *, hosts: Iterable[str] = ()) -> Starlette:
+    """The web application. `hosts` are names of this server, besides localhost and the machine's own."""
+    uploads = Uploads()
     pool = ThreadPoolExecutor(WORKERS, "answers")
 
-    @app.middleware("http")
-    async def harden(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
-        response.headers.update(HEADERS)
-        return response
+    async def list_models(_: Request) -> Response:
+        shown = [
+            {"label": one.label, "name": one.name, "kind": one.kind, "test_accuracy": one.test_accuracy}
+            for one in models
+        ]
+        limits = {"max_bytes": MAX_BYTES, "max_pixels": MAX_PIXELS, "max_decoded_pixels": MAX_DECODED_PIXELS}
+        return JSONResponse({"models": shown, **limits})
 
-    for route, kind in PAGE.items():  # read once: no request leads to a path
-        content = Path(__file__).with_name(route.strip("/") or "index.html").read_bytes()
-        app.add_api_route(route, page(content, kind))
-
-    @app.get("/models")
-    async def names() -> dict[str, Any]:
-        return {"names": list(models), "max_bytes": MAX_BYTES}
-
-    @app.post("/answers")
-    async def answers(request: Request) -> dict[str, Any]:
-        picture = await read_picture(request)
+    async def answers(request: Request) -> Response:
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool, answer, models, picture)
-        except PhotoError as error:
-            raise HTTPException(422, str(error).removeprefix("the picture: ")) from error
+            async with uploads.picture(request) as picture:
+                loop = asyncio.get_running_loop()
+                return JSONResponse(await loop.run_in_executor(pool, answer, models, picture))
+        except ClientDisconnect:
+            log.warning("an upload ended before it was complete")
+            return Response(status_code=400)  # nobody reads it
 
-    return app
+    pages = [Route(path, static(path, kind)) for path, kind in PAGE.items()]
+    return Starlette(
+        routes=[*pages, Route("/models", list_models), Route("/answers", answers, methods=["POST"])],
+        middleware=[Middleware(Guard, hosts=hosts)],
+        exception_handlers={HTTPException: explain},
+    )
 
 
-def page(content: bytes, kind: str) -> Callable[[], Awaitable[Response]]:
-    async def respond() -> Response:
+def static(path: str, kind: str) -> Any:
+    """An endpoint for a file beside this one. It is read once: no request leads to a path."""
+    content = Path(__file__).with_name(path.strip("/") or "index.html").read_bytes()
+
+    async def respond(_: Request) -> Response:
         return Response(content, media_type=kind)
 
     return respond
 
 
-async def read_picture(request: Request) -> bytes:
-    """The body, of which no more than MAX_BYTES are ever held."""
-    if not request.headers.get("content-type", "").startswith("image/"):  # no other site's page can send this unasked
-        raise HTTPException(415, "not a picture: send an image file")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise HTTPException(413, f"the file is above {MAX_BYTES // 10**6} MB; reduce the picture first")
-    return bytes(body)
+async def explain(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
 
 
-def answer(models: "Mapping[str, DigitClassifier]", picture: bytes) -> dict[str, Any]:
-    """What the models see of a picture, which is what `predict` would show them, and what each makes of it."""
-    image = torch.from_numpy(load_photo(BytesIO(picture)))
+def answer(models: Sequence[ShownModel], picture: BytesIO) -> dict[str, Any]:
+    """What the models see of a picture file, as `predict` would show it to them, and each one's probabilities.
+
+    Where it does not show exactly one digit, {"detail": why}. Raises HTTPException 422 for one that cannot be read.
+    """
+    try:
+        check_cost(picture)
+        grey = read_photo(picture)
+    except ValueError as error:
+        raise HTTPException(422, str(error).removeprefix("the picture: ")) from error
+    try:
+        image = torch.from_numpy(to_mnist_form(grey))
+    except PhotoError as error:
+        return {"detail": str(error)}
     return {
         "image": image.flatten().tolist(),
-        "answers": {name: model.probabilities(image[None])[0].tolist() for name, model in models.items()},
+        "answers": {one.label: one.model.probabilities(image[None])[0].tolist() for one in models},
     }
-
-
-def name_models(loaded: "Mapping[Path, tuple[DigitClassifier, Mapping[str, Any]]]") -> "dict[str, DigitClassifier]":
-    """Each model by its run's and its own name; those that share both, also by what only their paths tell."""
-    names = {path: f"{config['name']} ({model.name})" for path, (model, config) in loaded.items()}
-    parts = {path: path.resolve().parts for path in names}
-    named = {}
-    for path, name in names.items():
-        same = [set(parts[other]) for other in names if names[other] == name]
-        own = [part for part in parts[path] if part not in set.intersection(*same)]
-        named[" ".join([name, "/".join(own or [path.name])]) if len(same) > 1 else name] = loaded[path][0]
-    return named
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that accepts connections. Raises ValueError where there can be none."""
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError) as error:
-        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-        why = "something listens there already; choose another, such as" if taken else f"{error}; try host=127.0.0.1"
-        raise ValueError(f"cannot listen at {host}, port {port}: {why} port={port + 1 if taken else 8000}") from error

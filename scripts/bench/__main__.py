@@ -137,9 +137,9 @@ def bench(cfg: "DictConfig") -> Report:
     import torch
     from omegaconf import OmegaConf
 
-    from mnist_exp.training.lightning_messages import quiet
+    from mnist_exp.training.lightning_messages import hide_messages
 
-    quiet()
+    hide_messages()
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
     cfg.data_dir, cfg.output_dir = (str(Path(folder).absolute()) for folder in (cfg.data_dir, cfg.output_dir))

@@ -40,9 +40,9 @@ def made(overrides: Sequence[str], seed: int) -> tuple[Any, Any, int]:
     from hydra.utils import instantiate
     from pytorch_lightning import seed_everything
 
-    from mnist_exp.training.lightning_overhead import ask_cuda_itself
+    from mnist_exp.training.lightning_speedups import check_cuda_without_nvml
 
-    ask_cuda_itself()  # as in a program that never heard of Lightning
+    check_cuda_without_nvml()  # as in a program that never heard of Lightning
     run = composed(*overrides)
     seed_everything(seed, verbose=False)
     net = instantiate(run.model.net).to(memory_format=torch.channels_last)
@@ -151,9 +151,9 @@ def fast(cfg: "DictConfig", where: Sequence[str], seed: int) -> list[Epoch]:
 
 
 def recipe(cfg: "DictConfig", train: Callable[..., Iterator[Epoch]], seed: int) -> list[Epoch]:
-    from mnist_exp.training.lightning_overhead import ask_cuda_itself
+    from mnist_exp.training.lightning_speedups import check_cuda_without_nvml
 
-    ask_cuda_itself()
+    check_cuda_without_nvml()
     return list(train(data_dir=Path(cfg.data_dir), seed=seed))
 
 

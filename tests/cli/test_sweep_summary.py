@@ -1,6 +1,7 @@
-"""Sweeps through the command, as a user would: what fails, what is skipped, what is killed."""
+"""The end of a sweep, first of made-up jobs, then through the command as a user would start it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,8 +10,93 @@ from pathlib import Path
 
 import pytest
 
+from mnist_exp.cli.sweep_summary import by_values, close_sweep
 from mnist_exp.data.csv_file import write_csv
 from mnist_exp.data.digits import Digits
+from mnist_exp.result import RunResult
+
+
+def make_job(sweep_dir: Path, name: str, *, started: float = 1000.0, **fields) -> None:
+    """The folder of a job; with `status` also its result."""
+    config = sweep_dir / name / ".hydra" / "config.yaml"
+    config.parent.mkdir(parents=True)
+    config.touch()
+    os.utime(config, (started, started))
+    if fields:
+        RunResult(seed=0, overrides=[], config={}, **fields).write(sweep_dir / name)
+
+
+@pytest.fixture
+def sweep_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    return Path("outputs/sweeps/a-study-with-a-name-that-is-longer-than-a-terminal-of-eighty-columns")
+
+
+def test_a_sweep_ends_with_a_row_a_job_by_value_what_failed_and_the_next_command(
+    sweep_dir: Path, capsys: pytest.CaptureFixture[str]
+):
+    finished = {"status": "finished", "metrics": {"val/acc": 0.5, "test/acc": 0.98765}, "seconds": {"fit": 12.34}}
+    make_job(sweep_dir, "data.batch_size=256,data=csv", **finished)
+    make_job(sweep_dir, "data.batch_size=64,data=csv", **finished | {"metrics": {"test/acc": 0.25}})
+    make_job(sweep_dir, "data.batch_size=1024,data=csv", status="failed", error="ValueError: too large " + 80 * "x")
+    make_job(sweep_dir, "data.batch_size=16,data=csv")
+    make_job(sweep_dir, "data.batch_size=32,data=csv")
+    (sweep_dir / "data.batch_size=32,data=csv" / "result.json").write_text("{")
+    assert close_sweep(sweep_dir, since=1000.0) == 1
+    text = capsys.readouterr().out
+    lines = [" ".join(line.strip("│┃").replace("│", " ").split()) for line in text.splitlines()]
+    rows = [line for line in lines if line.startswith("data.batch_size=") and ":" not in line]
+    assert rows == [
+        "data.batch_size=16 unfinished",
+        "data.batch_size=32 unreadable",
+        "data.batch_size=64 finished 0.2500 12.3",
+        "data.batch_size=256 finished 0.5000 0.9877 12.3",
+        "data.batch_size=1024 failed",
+    ]
+    assert f"\nsweep folder:\n  {sweep_dir}\n" in text
+    assert "\nin all jobs:\n  data=csv\n" in text
+    assert f"\ndata.batch_size=1024: ValueError: too large {80 * 'x'}\n" in text
+    assert text.endswith(f"\ncompare the runs:\n  python -m mnist_exp.compare runs={sweep_dir}\n")
+
+
+def test_what_looks_like_markup_is_printed_as_it_is(sweep_dir: Path, capsys: pytest.CaptureFixture[str]):
+    hostile = "[/b]study"
+    make_job(sweep_dir / hostile, "name=[bold]a[", status="failed", error="[/red] [link=x]y")
+    make_job(sweep_dir / hostile, "name=[dim]b", status="finished", metrics={}, seconds={})
+    close_sweep(sweep_dir / hostile, since=0.0)
+    text = capsys.readouterr().out
+    assert f"  {sweep_dir}/[/b]study\n" in text
+    assert "│ name=[bold]a[ │" in text
+    assert "│ name=[dim]b " in text
+    assert "name=[bold]a[: [/red] [link=x]y\n" in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "since", "status"),
+    [
+        ({"status": "failed", "error": "no"}, 1000.0, 1),
+        ({"status": "failed", "error": "no"}, 1001.0, 1),  # a file system may round
+        ({"status": "failed", "error": "no"}, 1001.5, 0),  # of an earlier start
+        ({}, 1000.0, 1),
+        ({"status": "finished"}, 1000.0, 0),
+    ],
+)
+def test_a_sweep_fails_with_a_job_of_its_own_that_did_not_finish(
+    sweep_dir: Path, capsys: pytest.CaptureFixture[str], fields: dict, since: float, status: int
+):
+    make_job(sweep_dir, "seed=0", **fields)
+    assert close_sweep(sweep_dir, since=since) == status
+    assert ("mnist_exp.compare" in capsys.readouterr().out) is (fields.get("status") == "finished")
+
+
+def test_jobs_are_sorted_by_numbers_where_they_have_numbers():
+    names = [
+        "lr=0.0001,seed=2", "lr=1e-3,seed=0", "lr=1e-3,seed=10", "lr=.01,seed=0", "lr=1.,seed=-1", "lr=1.,seed=+2",
+        "lr=10,seed=0", "lr=1x,seed=0", "lr=null,seed=0", "plain",
+    ]  # fmt: skip
+    assert [job.name for job in sorted(map(Path, sorted(names)), key=by_values)] == names
 
 
 def command(*overrides: str) -> list[str]:
@@ -45,10 +131,10 @@ def test_a_failing_job_leaves_the_others_a_table_and_exit_code_1(folder: Path):
     found = {result["status"] for result in results(folder).values()}
     assert found == {"finished", "failed"}
     (failed,) = [result for result in results(folder).values() if result["status"] == "failed"]
-    assert "val_size is 0 to 299" in failed["error"]
+    assert "val_size must be from 0 to 299" in failed["error"]
     assert "stratified_split" in failed["traceback"]
-    assert done.stdout.count("finished") >= 2
-    assert "val_size is 0 to 299" in done.stdout
+    assert done.stdout.count(" finished ") == 2
+    assert "val_size must be from 0 to 299" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 

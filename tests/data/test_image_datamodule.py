@@ -1,11 +1,38 @@
+"""python -m pytest tests/data/test_image_datamodule.py"""
+
+import struct
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
+from mnist_exp.data import image_datamodule
 from mnist_exp.data.digits import Digits
 from mnist_exp.data.image_datamodule import ImageDataModule
+
+
+def write_idx(raw: Path, part: str, images: torch.Tensor, labels: list[int]) -> None:
+    """The two files of one part of MNIST, as its authors describe them."""
+    raw.mkdir(parents=True, exist_ok=True)
+    head = struct.pack(">IIII", 0x0803, len(images), 28, 28)
+    (raw / f"{part}-images-idx3-ubyte").write_bytes(head + images.numpy().tobytes())
+    (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x0801, len(labels)) + bytes(labels))
+
+
+def test_mnists_pixels_and_labels_are_those_of_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    images = torch.randint(0, 256, (5, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    write_idx(tmp_path / "MNIST" / "raw", "train", images[:3], [5, 0, 4])
+    write_idx(tmp_path / "MNIST" / "raw", "t10k", images[3:], [7, 2])
+    asked: list[Path] = []
+    monkeypatch.setattr(image_datamodule, "fetch_mnist", asked.append)
+    datamodule = ImageDataModule(name="image", data_dir=str(tmp_path))
+    datamodule.prepare_data()
+    train, test = datamodule.load()
+    assert torch.equal(train.images, images[:3])
+    assert torch.equal(test.images, images[3:])
+    assert (train.labels.tolist(), test.labels.tolist()) == ([5, 0, 4], [7, 2])
+    assert asked == [tmp_path]  # once for all jobs of a sweep
 
 
 def test_a_folder_of_files_is_read_as_training_and_test_set(tmp_path: Path, small_digits: tuple[Digits, Digits]):
@@ -17,7 +44,13 @@ def test_a_folder_of_files_is_read_as_training_and_test_set(tmp_path: Path, smal
     train, test = ImageDataModule(name="image", data_dir=str(tmp_path), folder=str(tmp_path)).load()
     order = small_digits[0].labels.argsort(stable=True)
     assert torch.equal(train.images, small_digits[0].images[order])
+    assert torch.equal(train.labels, small_digits[0].labels[order])
     assert len(test) == 60
+
+
+def test_for_a_folder_of_your_own_nothing_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(image_datamodule, "load_mnist", None)  # calling it would raise
+    ImageDataModule(name="image", data_dir=str(tmp_path), folder=str(tmp_path)).prepare_data()
 
 
 @pytest.mark.slow

@@ -1,3 +1,5 @@
+"""python -m pytest tests/data/test_image_folder.py"""
+
 from pathlib import Path
 
 import numpy as np
@@ -5,17 +7,18 @@ import pytest
 from conftest import drawn
 from PIL import Image
 
-from mnist_exp.data.image_folder import read_image_folder
+from mnist_exp.data.image_folder import read_image_file, read_image_folder
+from mnist_exp.imaging.photo import PhotoError, to_mnist_form
 
 
-def lay(folder: Path, label: int, name: str, image: Image.Image) -> None:
+def put(folder: Path, label: int, name: str, image: Image.Image) -> None:
     (folder / str(label)).mkdir(parents=True, exist_ok=True)
     image.save(folder / str(label) / name)
 
 
 def test_files_of_28x28_are_read_as_they_are_ordered_by_label_and_name(tmp_path: Path):
     for label, name in ((7, "b.png"), (3, "z.bmp"), (7, "a.png")):
-        lay(tmp_path, label, name, Image.fromarray(drawn(label, seed=ord(name[0]))))
+        put(tmp_path, label, name, Image.fromarray(drawn(label, seed=ord(name[0]))))
     digits = read_image_folder(tmp_path)
     assert digits.labels.tolist() == [3, 7, 7]
     expected = [drawn(3, seed=ord("z")), drawn(7, seed=ord("a")), drawn(7, seed=ord("b"))]
@@ -25,7 +28,7 @@ def test_files_of_28x28_are_read_as_they_are_ordered_by_label_and_name(tmp_path:
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P"])
 def test_any_size_and_mode_becomes_mnist_like(tmp_path: Path, mode: str):
     big = Image.fromarray(255 - drawn(3, seed=0)).resize((90, 120)).convert(mode)
-    lay(tmp_path, 3, "photo.png", big)
+    put(tmp_path, 3, "photo.png", big)
     digits = read_image_folder(tmp_path)
     assert digits.images.shape == (1, 28, 28)
     assert digits.images[0, 0].max() == 0  # the border is background
@@ -47,12 +50,45 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path):
 
 
 def test_black_on_white_is_turned_white_on_black_even_at_28x28(tmp_path: Path):
-    lay(tmp_path, 3, "dark.png", Image.fromarray(255 - drawn(3, seed=0)))
+    put(tmp_path, 3, "dark.png", Image.fromarray(255 - drawn(3, seed=0)))
     assert np.median(read_image_folder(tmp_path).images) == 0
     assert np.median(read_image_folder(tmp_path, photo=False).images) == 255
 
 
-def test_without_the_photo_road_a_file_is_only_scaled(tmp_path: Path):
-    lay(tmp_path, 3, "large.png", Image.fromarray(drawn(3, seed=0)).resize((112, 112), Image.Resampling.NEAREST))
+def test_without_the_photo_preprocessing_a_file_is_only_scaled(tmp_path: Path):
+    put(tmp_path, 3, "large.png", Image.fromarray(drawn(3, seed=0)).resize((112, 112), Image.Resampling.NEAREST))
     scaled = read_image_folder(tmp_path, photo=False).images[0].numpy()
     assert np.abs(scaled.astype(int) - drawn(3, seed=0)).mean() < 10
+
+
+@pytest.mark.parametrize(
+    ("shape", "paper", "photo", "treated"),
+    [
+        ((28, 28), 127, "auto", False),  # dark: taken for a digit in MNIST's form
+        ((28, 28), 128, "auto", True),
+        ((28, 29), 127, "auto", True),
+        ((28, 28), 127, True, True),
+        ((28, 28), 128, False, False),
+    ],
+)
+def test_a_photo_is_all_that_is_not_28x28_on_a_dark_ground(
+    tmp_path: Path, shape: tuple[int, int], paper: int, photo: bool | str, treated: bool
+):
+    grey = np.full(shape, paper, np.uint8)
+    grey[6:22, 13:16] = 250 if paper < 128 else 5
+    Image.fromarray(grey).save(tmp_path / "one.png")
+    image = read_image_file(tmp_path / "one.png", photo=photo)
+    assert np.array_equal(image, to_mnist_form(grey) if treated else grey)
+
+
+def test_a_picture_without_a_digit_is_named(tmp_path: Path):
+    put(tmp_path, 0, "blank.png", Image.new("L", (64, 64), 255))
+    with pytest.raises(PhotoError, match=r"0.blank\.png: "):
+        read_image_folder(tmp_path)
+
+
+def test_files_of_other_kinds_and_folders_of_other_names_do_not_count(tmp_path: Path):
+    put(tmp_path, 9, "a.PNG", Image.fromarray(drawn(9, seed=0)))
+    put(tmp_path, 10, "a.png", Image.fromarray(drawn(1, seed=0)))
+    (tmp_path / "9" / "notes.txt").write_text("no image")
+    assert read_image_folder(tmp_path).labels.tolist() == [9]

@@ -1,7 +1,8 @@
-"""What `evaluate` tests on: python -m pytest tests/test_suites.py -v"""
+"""What `evaluate` tests on: python -m pytest tests/data/test_suites.py"""
 
 import bz2
 import hashlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,15 @@ def test_severity_and_seed_of_corruptions_come_from_the_configuration(small_mnis
     assert one == same != other
 
 
+@pytest.mark.usefixtures("small_mnist")
+def test_without_settings_corruptions_are_of_severity_3_and_seed_0_over_every_image():
+    default = next(suites.Corruptions(name="corruptions", data_dir="").subsets())[1]
+    spelt_out = next(suites.Corruptions(name="corruptions", data_dir="", severity=3, seed=0, every=1).subsets())[1]
+    harder = next(suites.Corruptions(name="corruptions", data_dir="", severity=4).subsets())[1]
+    assert fingerprint(default) == fingerprint(spelt_out) != fingerprint(harder)
+    assert len(default) == 60
+
+
 def test_every_fifth_image_can_stand_for_all(small_mnist: SmallMNIST):
     _, digits = next(suite("corruptions", "suite.every=5", "suite.severity=0").subsets())
     assert torch.equal(digits.images, small_mnist[1].images[::5])
@@ -64,40 +74,105 @@ def test_all_is_the_three_that_need_no_files(monkeypatch: pytest.MonkeyPatch):
     assert [name for name, _ in suite("all").subsets()] == names
 
 
-# --- other hands ---
+# ---- digits by other people ----
 
 
 def test_a_bitmap_fills_the_box_of_20_with_its_mass_in_the_middle():
     bitmap = np.zeros((8, 8), np.float32)
     bitmap[1:7, 2:4] = 1
     bitmap[6, 2:6] = 1
-    image = suites.enlarge(bitmap)
+    image = suites.bitmap_to_mnist_form(bitmap)
     assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
     assert np.count_nonzero(image.any(axis=1)) == 20
     assert ndimage.center_of_mass(image) == pytest.approx((14, 14), abs=0.5)
 
 
-def test_load_digits_comes_from_scikit_learn():
-    pytest.importorskip("sklearn")
+def mnist_form_by_hand(bitmap: np.ndarray) -> np.ndarray:
+    """`bitmap_to_mnist_form`, a step at a time: crop, scale to 20, put the centre of mass on the centre."""
+    ys, xs = np.nonzero(bitmap)
+    box = bitmap[min(ys) : max(ys) + 1, min(xs) : max(xs) + 1]
+    factor = 20 / max(box.shape)
+    size = max(1, round(box.shape[1] * factor)), max(1, round(box.shape[0] * factor))
+    ink = np.asarray(Image.fromarray(box).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+    y, x = ndimage.center_of_mass(ink)
+    top, left = min(max(round(14 - y), 0), 28 - size[1]), min(max(round(14 - x), 0), 28 - size[0])
+    return np.pad(np.round(255 * ink), ((top, 28 - top - size[1]), (left, 28 - left - size[0]))).astype(np.uint8)
+
+
+def test_bitmaps_of_any_shape_and_position_are_brought_to_mnists_form_as_by_hand():
+    rng = np.random.default_rng(0)
+    for height, width in [(8, 8), (16, 16), (2, 9), (9, 2), (3, 12), (40, 25)]:
+        for _ in range(5):
+            bitmap = np.float32(rng.random((height, width)) * (rng.random((height, width)) < 0.7))
+            bitmap[rng.integers(height), rng.integers(width)] = 1
+            np.testing.assert_array_equal(suites.bitmap_to_mnist_form(bitmap), mnist_form_by_hand(bitmap))
+
+
+def test_a_line_of_one_pixel_is_not_lost_and_the_box_stays_within_the_image():
+    line = np.zeros((8, 8), np.float32)
+    line[3] = [0, 1, 1, 1, 1, 1, 1, 0]
+    image = suites.bitmap_to_mnist_form(line)
+    assert (image.any(axis=1).sum(), image.any(axis=0).sum()) == (3, 20)
+    lopsided = np.full((20, 20), 0.001, np.float32)
+    lopsided[0, 0] = 1  # its centre of mass is so near a corner that the box would leave the image
+    assert [side.nonzero()[0][[0]].tolist() for side in (lopsided, suites.bitmap_to_mnist_form(lopsided))] == [[0], [8]]
+
+
+def test_load_digits_comes_from_scikit_learn_with_ink_from_0_to_16():
+    datasets = pytest.importorskip("sklearn.datasets")
     digits = suites.read_load_digits(Path())
     assert len(digits) == 1797
-    assert digits.labels[:10].tolist() == list(range(10))
+    assert digits.labels.tolist() == datasets.load_digits().target.tolist()
+    # The first one's ink is 294 of 16: 18.4 cells of 8x8, each 2.5 x 2.5 pixels.
+    assert int(digits.images[0].sum()) / 255 == pytest.approx(294 / 16 * 2.5**2, rel=0.02)
+    assert digits.images.float().mean() == pytest.approx(39.81, abs=0.1)
+    assert digits.images[0, 14].tolist()[7:13] == pytest.approx([60, 76, 127, 170, 133, 45], abs=1)
+
+
+def test_bitmaps_keep_their_order_labels_and_ink():
+    ink = np.zeros((2, 4, 4))
+    ink[0, :, 1:3], ink[1, 1:3] = 1, 0.5
+    digits = suites.digits_from_bitmaps(ink, np.array([4, 2], np.uint8))
+    assert digits.labels.tolist() == [4, 2]
+    assert [image.max() for image in digits.images] == [255, 128]
+    assert digits.images[0].any(dim=1).sum() == digits.images[1].any(dim=0).sum() == 20
+
+
+def test_load_digits_without_scikit_learn_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(ImportError, match="pip install scikit-learn"):
+        suites.read_load_digits(Path())
+
+
+def usps_file(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Two digits as USPS writes them: label + 1, then index:value with values from -1 (paper) to 1 (ink)."""
+    pixels = " ".join(f"{index}:{1.0 if index % 16 in (7, 8) else -1.0}" for index in range(1, 257))
+    content = bz2.compress(f"2 {pixels}\n10 {pixels.replace('1.0', '0.0')}\n".encode())
+    entry = ["http://usps", "usps.t.bz2", hashlib.md5(content).hexdigest()]
+    monkeypatch.setattr("torchvision.datasets.USPS.split_list", {"test": entry})
+    return content
 
 
 def test_usps_is_downloaded_once_and_brought_to_mnists_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    pixels = " ".join(f"{index}:{1.0 if index % 16 in (7, 8) else -1.0}" for index in range(1, 257))
-    content = bz2.compress(f"2 {pixels}\n10 {pixels}\n".encode())
-    entry = ["http://usps", "usps.t.bz2", hashlib.md5(content).hexdigest()]
-    monkeypatch.setattr("torchvision.datasets.USPS.split_list", {"test": entry})
-    answers = iter([content])
+    answers = iter([usps_file(monkeypatch)])
     monkeypatch.setattr(suites, "download", lambda _: next(answers))
     for _ in range(2):
         digits = suites.read_usps(tmp_path)
     assert digits.labels.tolist() == [1, 9]
     assert (digits.images[0].amax(dim=0) > 0).sum() == 2 * 20 / 16 // 1
+    assert [int(image.max()) for image in digits.images] == [255, 127]
+    assert [path.name for path in (tmp_path / "USPS").iterdir()] == ["usps.t.bz2"]
 
 
-def test_what_cannot_be_reached_is_skipped_with_a_word(
+def test_a_damaged_download_of_usps_is_refused_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    content = usps_file(monkeypatch)
+    monkeypatch.setattr(suites, "download", lambda _: content[:-1])
+    with pytest.raises(ValueError, match="http://usps is damaged"):
+        suites.read_usps(tmp_path)
+    assert list(tmp_path.rglob("*.bz2")) == []
+
+
+def test_a_set_that_cannot_be_reached_is_skipped_with_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, small_digits: SmallMNIST
 ):
     def unreachable(_: str) -> bytes:
@@ -110,7 +185,7 @@ def test_what_cannot_be_reached_is_skipped_with_a_word(
     assert "no answer within 5 s" in caplog.text
 
 
-# --- digits of one's own ---
+# ---- your own digits ----
 
 
 def test_a_folder_a_csv_and_an_npz_give_the_digits_they_were_made_from(tmp_path: Path, small_digits: SmallMNIST):
@@ -134,8 +209,9 @@ def test_a_folder_a_csv_and_an_npz_give_the_digits_they_were_made_from(tmp_path:
     [
         ({"images": np.zeros((2, 28, 28), np.uint8)}, "KeyError"),
         ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.array([1.0, 2.0])}, "whole numbers"),
-        ({"images": np.zeros((0, 28, 28), np.uint8), "labels": np.array([], int)}, "one at least"),
+        ({"images": np.zeros((0, 28, 28), np.uint8), "labels": np.array([], int)}, "at least one"),
         ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.array([1, 10])}, "0 to 9"),
+        ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.array(["1", "2"])}, "whole numbers"),
         ({"images": np.zeros((2, 28, 28)), "labels": np.array([1, 2])}, "uint8"),
     ],
 )
@@ -146,7 +222,7 @@ def test_an_npz_of_other_arrays_is_refused(tmp_path: Path, arrays: dict[str, np.
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
-def test_a_file_that_is_no_npz_is_named(tmp_path: Path, content: bytes):
+def test_a_file_that_is_not_an_npz_is_named(tmp_path: Path, content: bytes):
     (tmp_path / "mine.npz").write_bytes(content)
-    with pytest.raises(ValueError, match=r"mine\.npz is no \.npz"):
+    with pytest.raises(ValueError, match=r"mine\.npz is not an \.npz"):
         list(suite("npz", f"suite.path={tmp_path / 'mine.npz'}").subsets())

@@ -2,6 +2,14 @@
 
 import pytest
 import torch
+from stored_results import (
+    EFFECTS,
+    assert_close,
+    describe_effect,
+    describe_handwriting,
+    handwriting_settings,
+    stored,
+)
 from torch import Tensor
 
 from mnist_exp.data.digits import Digits
@@ -10,21 +18,6 @@ from mnist_exp.imaging.augment import Handwriting
 from mnist_exp.models.classifier import DigitClassifier
 from mnist_exp.models.nets import MLP
 
-EFFECTS = [
-    "fine",
-    "felt",
-    "nib",
-    "faint",
-    "grain",
-    "broken",
-    "hollow",
-    "soften",
-    "coarsen",
-    "noise",
-    "light",
-    "rule",
-    "cover",
-]
 every_effect = pytest.mark.parametrize("name", EFFECTS)
 
 
@@ -99,19 +92,29 @@ def test_every_effect_changes_the_image_and_stays_in_touch_with_it(name: str, im
     assert cosine.median() > 0.3
 
 
+@every_effect
+def test_every_effect_gives_the_stored_result(name: str) -> None:
+    assert_close(describe_effect(name), stored()["effects"][name])
+
+
+@pytest.mark.parametrize(("name", "settings"), handwriting_settings().items())
+def test_handwriting_gives_the_stored_result(name: str, settings: dict[str, float]) -> None:
+    assert_close(describe_handwriting(settings), stored()["handwriting"][name])
+
+
 def test_pens_are_finer_and_broader(images: Tensor) -> None:
     x = images.float() / 255
-    assert augment.fine(x).mean() < 0.9 * x.mean()
-    assert augment.felt(x).mean() > 1.2 * x.mean()
+    assert augment.fine_pen(x).mean() < 0.9 * x.mean()
+    assert augment.felt_pen(x).mean() > 1.2 * x.mean()
 
 
 def test_a_share_is_a_share(images: Tensor) -> None:
     x = images.float() / 255
-    wiped = augment.apply(x, 0.5, {torch.zeros_like: 0.6, torch.ones_like: 0.4})
+    wiped = augment.apply_one_of(x, 0.5, {torch.zeros_like: 0.6, torch.ones_like: 0.4})
     black, white = ((wiped == value).flatten(1).all(1).float().mean() for value in (0, 1))
     assert black.item() == pytest.approx(0.3, abs=0.08)
     assert white.item() == pytest.approx(0.2, abs=0.08)
-    assert torch.equal(augment.apply(x, 0.0, {torch.zeros_like: 1.0}), x)
+    assert torch.equal(augment.apply_one_of(x, 0.0, {torch.zeros_like: 1.0}), x)
 
 
 def test_training_sees_augmented_images_and_evaluation_the_digits_as_they_are(

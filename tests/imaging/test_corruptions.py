@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from stored_results import CORRUPTIONS, assert_close, describe, describe_corruption, soft_strokes, stored
 from torch import Tensor
 
 from mnist_exp.imaging import corruptions
 from mnist_exp.imaging.corruptions import FAMILIES, corrupt
 
-NAMES = [name for names in FAMILIES.values() for name in names]
 DRAWS_NOTHING = {
     *("scale", "brightness", "stripe", "canny_edges", "pen_thin", "pen_thick"),
     *("camera_defocus", "camera_jpeg", "camera_lowres"),
@@ -21,8 +21,8 @@ CHANGES_THE_BACKGROUND = {
     *("impulse_noise", "brightness", "stripe", "fog", "spatter", "dotted_line", "zigzag"),
     *("camera_noise", "camera_jpeg", "camera_light", "camera_contrast"),
 }
-every_corruption = pytest.mark.parametrize("name", NAMES)
-every_random_corruption = pytest.mark.parametrize("name", [name for name in NAMES if name not in DRAWS_NOTHING])
+every_corruption = pytest.mark.parametrize("name", CORRUPTIONS)
+every_random_corruption = pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name not in DRAWS_NOTHING])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,14 +36,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def digits() -> Tensor:
-    """Twelve soft pen strokes: rings, bars and hooks of several sizes, uint8 (12, 28, 28)."""
-    y, x = torch.meshgrid(torch.arange(28) - 13.5, torch.arange(28) - 13.5, indexing="ij")
-    distances = []
-    for size in (5.0, 6.5, 8.0, 9.5):
-        ring = (torch.hypot(x * 1.3, y) - size).abs()
-        bar = torch.hypot(x + y * 0.3, (y.abs() - size).clamp(min=0))
-        distances += [ring, bar, torch.minimum(bar, torch.hypot((x.abs() - 4).clamp(min=0), y + size))]
-    return ((2 - torch.stack(distances)).clamp(0, 1) * 255).byte()
+    return soft_strokes()
 
 
 def test_mnist_c_has_its_fifteen_corruptions() -> None:
@@ -56,6 +49,15 @@ def test_mnist_c_has_its_fifteen_corruptions() -> None:
 def test_our_own_names_begin_with_their_family() -> None:
     assert list(FAMILIES) == ["mnist_c", "hand", "pen", "camera"]
     assert all(name.startswith(f"{family}_") for family in ("hand", "pen", "camera") for name in FAMILIES[family])
+
+
+def test_the_digits_are_those_of_the_stored_results(digits: Tensor) -> None:
+    assert_close(describe(digits), stored()["digits"])
+
+
+@every_corruption
+def test_every_severity_gives_the_stored_result(name: str) -> None:
+    assert_close(describe_corruption(name), stored()["corruptions"][name])
 
 
 @every_corruption
@@ -112,7 +114,7 @@ def test_severity_5_changes_more_than_severity_1(name: str, digits: Tensor) -> N
     assert hard > mild
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in CHANGES_THE_BACKGROUND])
+@pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name not in CHANGES_THE_BACKGROUND])
 def test_an_empty_page_stays_empty(name: str) -> None:
     page = torch.zeros(3, 28, 28, dtype=torch.uint8)
     assert torch.equal(corrupt(page, name, severity=5, seed=0), page)
@@ -129,6 +131,12 @@ def test_severity_3_is_the_published_one_where_it_can_be_read_off(digits: Tensor
     assert {tuple(where) for where in corrupt(page, "translate", severity=3, seed=0).nonzero()[:, 1:].tolist()} == {
         *((11, 11), (11, 17), (17, 11), (17, 17))
     }
+
+
+def test_jpeg_rounds_to_the_steps_of_the_standard() -> None:
+    file = io.BytesIO()
+    Image.new("L", (8, 8)).save(file, "JPEG", quality=50)
+    assert corruptions.JPEG_STEPS.flatten().tolist() == list(Image.open(file).quantization[0])
 
 
 @pytest.mark.parametrize(("severity", "quality"), [(1, 40), (3, 15), (5, 4)])
@@ -148,7 +156,7 @@ def test_no_images_are_no_trouble() -> None:
 
 
 def test_a_mistyped_name_is_answered_with_the_nearest_and_the_list(digits: Tensor) -> None:
-    with pytest.raises(ValueError, match=r"Did you mean 'zigzag'\? There are: shot_noise, .*camera_lowres"):
+    with pytest.raises(ValueError, match=r"did you mean 'zigzag'\? There are: shot_noise, .*camera_lowres"):
         corrupt(digits, "zigzak", severity=3, seed=0)
 
 

@@ -1,46 +1,32 @@
-"""From photo to MNIST's form, on pictures drawn here. python -m pytest tests/test_photo.py -v"""
+"""From photo to MNIST's form, on drawn pictures: python -m pytest tests/imaging/test_photo.py -v"""
 
 import io
+import runpy
 import struct
-import subprocess
-import sys
+import warnings
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_photos import LIGHT, PHOTOS, SHADOW, STROKES, paper, ruled, write
 from PIL import Image, ImageDraw
 from scipy import ndimage
+from stored_results import assert_close, describe, stored
 
-from mnist_exp.imaging.photo import PhotoError, load_photo, read_photo, to_mnist_form
-
-STROKES = {  # in a box one high
-    1: [[(0.15, 0.2), (0.35, 0.0), (0.35, 1.0)]],
-    4: [[(0.45, 0.0), (0.0, 0.65), (0.75, 0.65)], [(0.5, 0.35), (0.5, 1.0)]],
-    5: [
-        [(0.08, 0.05), (0.06, 0.45), (0.4, 0.4), (0.58, 0.6), (0.5, 0.9), (0, 0.95)],
-        [(0.1, 0.0), (0.6, 0.0)],
-    ],
-    7: [[(0.0, 0.0), (0.6, 0.0), (0.2, 1.0)], [(0.1, 0.5), (0.5, 0.5)]],
-}
-
-
-def paper(width: int = 240, height: int = 300, grey: int = 225) -> np.ndarray:
-    """Paper with a little noise, float [height, width]."""
-    return grey + np.random.default_rng(0).normal(0, 2, (height, width))
-
-
-def write(
-    page: np.ndarray, digit: int = 5, *, left: int = 80, top: int = 80, tall: int = 140, pen: int = 6, ink: float = 50
-) -> np.ndarray:
-    """`page` with a digit written on it; `ink` is the grey of the pen."""
-    mask = Image.new("L", page.shape[::-1])
-    for stroke in STROKES[digit]:
-        points = [(left + tall * x, top + tall * y) for x, y in stroke]
-        ImageDraw.Draw(mask).line(points, fill=255, width=pen, joint="curve")
-    cover = np.asarray(mask) / 255
-    return page * (1 - cover) + ink * cover
+from mnist_exp.imaging import photo
+from mnist_exp.imaging.photo import (
+    PhotoError,
+    find_digit,
+    find_ink,
+    find_marks,
+    is_light_on_dark,
+    load_photo,
+    read_photo,
+    redraw,
+    sharpen,
+    to_mnist_form,
+)
 
 
 def form_of(page: np.ndarray) -> np.ndarray:
@@ -59,40 +45,14 @@ def save(page: np.ndarray, path: Path) -> Path:
 
 
 CLEAN = {digit: form_of(write(paper(), digit)) for digit in STROKES}
-LIGHT = np.linspace(1, 0.35, 240) * np.linspace(1, 0.7, 300)[:, None]
-SHADOW = np.where(np.add.outer(np.arange(300), np.arange(240)) > 250, 1.0, 0.5)
-
-
-def ruled(page: np.ndarray, *, across: bool = True, down: bool = False, ink: float = 130) -> np.ndarray:
-    image = Image.fromarray(page.astype(np.float32))
-    for at in range(0, 300, 60):
-        if across:
-            ImageDraw.Draw(image).line([(0, at), (240, at + 6)], fill=ink, width=2)
-        if down:
-            ImageDraw.Draw(image).line([(at, 0), (at - 6, 300)], fill=ink, width=2)
-    return np.asarray(image, float)
-
-
-PHOTOS: dict[str, Callable[[int], np.ndarray]] = {
-    "faint pencil": lambda digit: write(paper(), digit, ink=185),
-    "thin pen": lambda digit: write(paper(), digit, pen=3),
-    "light falling off": lambda digit: write(paper(), digit) * LIGHT,
-    "sharp shadow": lambda digit: write(paper(), digit) * SHADOW,
-    "chalk on a board": lambda digit: write(paper(grey=60), digit, ink=210) * LIGHT,
-    "noise": lambda digit: write(paper(), digit) + np.random.default_rng(1).normal(0, 15, (300, 240)),
-    "blur": lambda digit: ndimage.gaussian_filter(write(paper(), digit), 3),
-    "ruled paper": lambda digit: write(ruled(paper()), digit),
-    "squared paper": lambda digit: write(ruled(paper(), down=True), digit),
-    "lines darker than the pen": lambda digit: write(ruled(paper(), ink=30), digit, ink=110),
-    "small in a large photo": lambda digit: write(paper(1500, 1100), digit, left=900, top=300, tall=250, pen=12),
-    "down in a corner": lambda digit: write(paper(), digit, left=140, top=190, tall=100, pen=5),
-}
 
 
 @pytest.mark.parametrize("digit", STROKES)
-@pytest.mark.parametrize("photo", PHOTOS.values(), ids=PHOTOS.keys())
-def test_a_digit_looks_the_same_whatever_the_photo(photo: Callable[[int], np.ndarray], digit: int):
-    assert same(form_of(photo(digit)), CLEAN[digit])
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_digit_looks_the_same_whatever_the_photo(name: str, digit: int):
+    form = form_of(PHOTOS[name](digit))
+    assert same(form, CLEAN[digit])
+    assert_close(describe(form), stored()["photos"][name][list(STROKES).index(digit)], tolerance=0.3)
 
 
 @pytest.mark.parametrize("digit", STROKES)
@@ -238,14 +198,18 @@ def test_several_digits_are_refused(tmp_path: Path, gap: int):
         load_photo(save(page, tmp_path / "page.png"))
 
 
+def png_header(path: Path, *, width: int, height: int) -> Path:
+    """A file whose header promises so many pixels, and which ends there."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + b"\0\0\0\0")
+    return path
+
+
 @pytest.fixture
 def bomb(tmp_path: Path) -> Path:
     """A file whose header promises 100 megapixels."""
-    header = struct.pack(">IIBBBBB", 10_000, 10_000, 8, 0, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
-    path = tmp_path / "bomb.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + b"\0\0\0\0")
-    return path
+    return png_header(tmp_path / "bomb.png", width=10_000, height=10_000)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
@@ -255,10 +219,13 @@ def test_a_huge_picture_is_refused_from_its_header(bomb: Path):
 
 
 def test_pillow_does_not_warn_of_what_is_refused_anyway(bomb: Path):
-    code = f"from mnist_exp.imaging.photo import load_photo; load_photo({str(bomb)!r})"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr
-    assert "PhotoError" in said
-    assert "Warning" not in said
+    """The module's filter is set when it is imported, so run it anew: pytest puts the filters back before each test."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        module = runpy.run_path(photo.__file__)
+        with pytest.raises(module["PhotoError"]):
+            module["load_photo"](bomb)
+    assert not caught
 
 
 def test_a_tiny_picture_is_refused(tmp_path: Path):
@@ -290,3 +257,231 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path):
 def test_a_colour_array_is_refused():
     with pytest.raises(PhotoError, match=r"\(20, 20, 3\).*\[height, width\]"):
         to_mnist_form(np.zeros((20, 20, 3), np.uint8))
+
+
+# --- reading ---
+
+
+def test_the_largest_size_is_50_megapixels(tmp_path: Path):
+    for height, message in ((5000, "cannot be read"), (5001, "above 50 megapixels")):
+        with pytest.raises(PhotoError, match=message):
+            load_photo(png_header(tmp_path / "large.png", width=10_000, height=height))
+
+
+def test_the_smallest_size_is_8_pixels(tmp_path: Path):
+    assert read_photo(save(np.zeros((8, 8)), tmp_path / "small.png")).shape == (8, 8)
+    for shape in ((7, 8), (8, 7)):
+        with pytest.raises(PhotoError, match="too small"):
+            read_photo(save(np.zeros(shape), tmp_path / "small.png"))
+
+
+def test_a_large_jpeg_is_read_at_a_fraction_of_its_size(tmp_path: Path):
+    for side, read in ((2100, 525), (1000, 1000), (1030, 515)):
+        assert read_photo(save(np.zeros((side, side)), tmp_path / "large.jpg")).shape == (read, read)
+
+
+def test_16_bits_are_stretched_from_their_darkest_to_their_lightest_value(tmp_path: Path):
+    values = np.full((8, 8), 1000)
+    values[0, :3] = 3000, 5000, 1008
+    Image.fromarray(values.astype(np.uint16)).save(tmp_path / "wide.png")
+    assert read_photo(tmp_path / "wide.png")[0, :4].tolist() == [127, 255, 0, 0]
+    Image.fromarray(values.astype(np.float32) / 1e4).save(tmp_path / "float.tif")
+    assert read_photo(tmp_path / "float.tif")[0, :4].tolist() == [127, 255, 0, 0]
+    Image.fromarray(np.zeros((8, 8), np.uint16)).save(tmp_path / "black.png")
+    assert not read_photo(tmp_path / "black.png").any()
+
+
+def test_half_transparent_ink_is_half_grey(tmp_path: Path):
+    Image.new("RGBA", (8, 8), (0, 0, 0, 128)).save(tmp_path / "half.png")
+    assert read_photo(tmp_path / "half.png")[0, 0] == 127
+
+
+@pytest.mark.parametrize(
+    ("shape", "worked_on"),
+    [((100, 50), (128, 64)), ((50, 127), (50, 128)), ((1000, 500), (512, 256)), ((200, 513), (200, 512))]
+    + [(shape, shape) for shape in ((128, 60), (300, 200), (60, 512))],
+)
+def test_pictures_are_brought_to_128_to_512_pixels(
+    shape: tuple[int, int], worked_on: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+):
+    seen = []
+    monkeypatch.setattr(photo, "find_ink", lambda grey: (seen.append(grey.shape), find_ink(grey))[1])
+    with pytest.raises(PhotoError, match="blank"):
+        to_mnist_form(np.full(shape, 200, np.uint8))
+    assert seen == [worked_on]
+
+
+# --- ink ---
+
+
+def page_with_square(size: int, *, grey: float = 99, ground: float = 199, side: int = 180) -> np.ndarray:
+    """A square in the middle of a picture, for which the noise blur has a sigma of 1 pixel."""
+    page = np.full((side, side), ground, np.float32)
+    start = (side - size) // 2
+    page[start : start + size, start : start + size] = grey
+    return page
+
+
+def test_ink_is_the_fraction_of_light_that_is_missing():
+    ink = find_ink(page_with_square(40))
+    assert ink[90, 90] == pytest.approx(1 - 100 / 200, abs=1e-4)
+    assert ink[10, 10] == pytest.approx(0, abs=1e-4)
+    assert find_ink(page_with_square(40, grey=0))[90, 90] == pytest.approx(1 - 1 / 200, abs=1e-4)
+
+
+def test_light_ink_on_dark_paper_is_turned_over():
+    ink = find_ink(page_with_square(40, grey=255 - 99, ground=255 - 199))
+    assert ink[90, 90] == pytest.approx(1 - 100 / 200, abs=1e-4)
+
+
+def test_values_beyond_white_count_as_white():
+    too_white, white = (find_ink(page_with_square(40, ground=ground)) for ground in (300, 255))
+    np.testing.assert_allclose(too_white, white, atol=1e-6)
+
+
+def test_a_blur_of_a_180th_of_the_side_removes_noise():
+    ink = find_ink(page_with_square(1))
+    weights = np.exp(-(np.arange(-4, 5) ** 2) / 2)
+    assert ink.max() == pytest.approx(0.5 * (weights[4] / weights.sum()) ** 2, abs=1e-4)
+
+
+@pytest.mark.parametrize(("width", "is_ink"), [(70, True), (76, False)])
+def test_what_is_dark_over_four_tenths_of_the_side_is_no_ink(width: int, is_ink: bool):
+    """A bar with a darker dot in it, which keeps the picture dark on light. The window is 73 pixels wide."""
+    page = np.full((180, 180), 199, np.float32)
+    page[:, 90 - width // 2 : 90 + width // 2] = 149
+    page[80:100, 80:100] = 19
+    assert (find_ink(page)[40, 90] > 0.2) == is_ink
+
+
+def test_a_dark_strip_at_the_border_is_a_shadow():
+    page = page_with_square(40)
+    page[:, :20] = 99
+    assert find_ink(page)[90, 5] == pytest.approx(0, abs=0.01)
+
+
+def test_the_strongest_contrast_near_the_middle_tells_ink_from_paper():
+    dark_on_light = page_with_square(20)
+    assert not is_light_on_dark(dark_on_light)
+    assert is_light_on_dark(255 - dark_on_light)
+    small_and_strong = page_with_square(0)
+    small_and_strong[85:90, 80:100] = 99  # 100 darker, on 100 pixels
+    small_and_strong[94:104, 80:110] = 229  # 30 lighter, on 300 pixels
+    assert not is_light_on_dark(small_and_strong)
+    near_and_far = page_with_square(10)
+    near_and_far[5:25, 5:25] = 255
+    assert not is_light_on_dark(near_and_far)
+
+
+def line_of_ink(*parts: tuple[int, float]) -> np.ndarray:
+    """Ink values, each so many times: float [1, n]."""
+    return np.concatenate([np.full(count, value) for count, value in parts])[None]
+
+
+@pytest.mark.parametrize(("ink", "is_mark"), [(0.029, False), (0.031, True)])
+def test_a_mark_takes_3_percent_of_the_light(ink: float, is_mark: bool):
+    values = line_of_ink((900, 0.0), (99, 0.04), (1, ink))
+    assert find_marks(values)[0, -1] == is_mark
+    assert find_marks(values)[0, -2]
+
+
+@pytest.mark.parametrize(("ink", "is_mark"), [(0.059, False), (0.061, True)])
+def test_a_mark_is_three_sigmas_of_noise_darker_than_paper(ink: float, is_mark: bool):
+    values = line_of_ink((170, -0.02), (730, 0.0), (99, 0.07), (1, ink))
+    assert find_marks(values)[0, -1] == is_mark
+
+
+@pytest.mark.parametrize(("count", "sigma"), [(170, 0.02), (150, 0.0)])
+def test_noise_is_measured_at_the_16th_percentile(count: int, sigma: float):
+    values = line_of_ink((count, -0.02), (900 - count, 0.0), (99, 0.07), (1, 0.05))
+    assert find_marks(values)[0, -1] == (3 * sigma < 0.05)
+
+
+@pytest.mark.parametrize(("dark", "floor"), [(22, 0.2), (18, 0.04)])
+def test_a_mark_has_a_fifth_of_the_typical_darkness(dark: int, floor: float):
+    """Typical is the 80th percentile: 1.0 if 22 of 100 marks have it, 0.2 if only 18 have."""
+    values = line_of_ink((900, 0.0), (100 - dark - 1, 0.2), (dark, 1.0), (1, 0.19))
+    assert find_marks(values)[0, -1] == (floor < 0.19)
+    assert find_marks(line_of_ink((900, 0.0), (70, 0.15), (29, 1.0), (1, 0.21)))[0, -1]
+
+
+def test_a_stroke_ends_at_three_tenths_of_its_own_darkness():
+    """Its own: of the darkest ink within 4 of 100 pixels."""
+    ink = np.zeros((100, 100))
+    ink[50, 50] = 1
+    ink[50, 54], ink[54, 50], ink[50, 45] = 0.29, 0.31, 0.29
+    strokes = sharpen(ink > 0.1, ink)
+    assert np.argwhere(strokes).tolist() == [[50, 45], [50, 50], [54, 50]]
+
+
+# --- the digit ---
+
+
+def ink_with(*bars: tuple[slice, slice], height: int = 100, width: int = 100) -> np.ndarray:
+    ink = np.zeros((height, width))
+    for rows, columns in bars:
+        ink[rows, columns] = 1
+    return ink
+
+
+@pytest.mark.parametrize(("bottom", "is_whole"), [(94, False), (95, True)])
+def test_what_runs_from_edge_to_edge_belongs_to_a_digit_that_fills_the_picture(bottom: int, is_whole: bool):
+    """The upright stroke goes from row 4 to `bottom`. Above 90 rows, the bar is the digit's and no printed line."""
+    digit = find_digit(ink_with((slice(4, 8), slice(None)), (slice(4, bottom), slice(50, 54))))
+    assert digit[5, 20] == is_whole
+    assert digit[60, 52]
+
+
+def test_in_a_narrow_crop_a_bar_from_edge_to_edge_is_a_1():
+    upright = (slice(None), slice(20, 25))
+    assert find_digit(ink_with(upright, width=50)).sum() == 500
+    with pytest.raises(PhotoError, match="blank: specks or printed lines"):
+        find_digit(ink_with(upright, width=51))
+
+
+def test_a_second_digit_is_an_error():
+    with pytest.raises(PhotoError, match="more than one digit"):
+        find_digit(ink_with((slice(30, 70), slice(30, 35)), (slice(30, 70), slice(60, 65))))
+
+
+# --- drawing it anew ---
+
+
+def test_the_longer_side_becomes_20_pixels():
+    digit = ink_with((slice(30, 70), slice(40, 50)))
+    upright = redraw(digit, digit > 0, None)
+    assert upright.shape == (20, 5)
+    assert upright.min() > 0.98  # the corners are round
+    assert upright.max() == 1
+    assert redraw(digit.T, digit.T > 0, None).shape == (5, 20)
+
+
+@pytest.mark.parametrize(("width", "columns"), [(None, 5), (4.9, 5), (8.0, 7)])
+def test_only_thinner_strokes_are_widened(width: float | None, columns: int):
+    """The stroke is 5 by 20 pixels. Widened to 8, it is 8 by 23, which is scaled to 7 by 20."""
+    digit = ink_with((slice(30, 70), slice(40, 50)))
+    assert redraw(digit, digit > 0, width).shape == (20, columns)
+
+
+@pytest.mark.parametrize(("width", "widened"), [(6, 6), (7, 6), (8.9, 6), (9, 8), (20, 18), (21, 20)])
+def test_a_straight_stroke_is_widened_by_whole_pixels_on_both_sides(width: float, widened: int):
+    """The stroke is 6 pixels wide, and counts as 7, the distance from paper to paper."""
+    strokes = np.zeros((30, 2000), bool)
+    strokes[10:16] = True
+    assert photo._widen(strokes, width).sum(0)[1000] == widened
+
+
+def test_a_blurred_stroke_ends_at_half_of_its_darkness():
+    profile = (1 - np.abs(np.arange(100) - 49.5) / 10).clip(0, 1)  # half at 5 pixels from the middle: 10 wide
+    ink = np.zeros((100, 100))
+    ink[10:90] = profile
+    assert redraw(ink, ink > 0.1, None).shape == (20, 2)  # 80 by 10, scaled by a quarter to 2.5
+    traced = photo._trace(ink, ink > 0.1)
+    assert traced.sum(1).max() == pytest.approx(20, abs=1)  # enlarged by 2, to 160 pixels
+
+
+def test_edges_are_grey_from_averaging():
+    half = np.zeros((40, 40), bool)
+    half[:, :11] = half[-2:] = True  # 11 columns are 5.5 pixels
+    drawn = redraw(half.astype(float), half, None)
+    assert drawn[5, :7] == pytest.approx([1, 1, 1, 1, 1, 0.5, 0], abs=0.02)

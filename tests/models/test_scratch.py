@@ -1,6 +1,6 @@
 """The perceptron from scratch against the one of torch: same weights, same gradients, same training.
 
-python -m pytest tests/test_scratch.py -v
+python -m pytest tests/models/test_scratch.py -v
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from mnist_exp.models.checkpoint import load_classifier
 from mnist_exp.models.nets import MLP
-from mnist_exp.models.scratch import ScratchClassifier, ScratchMLP, cross_entropy
+from mnist_exp.models.scratch import SGD, ScratchClassifier, ScratchMLP, cross_entropy
 from mnist_exp.train import train
 
 Compose = Callable[..., DictConfig]
@@ -46,6 +46,32 @@ def test_gradients_are_those_of_autograd(dtype: torch.dtype, tolerance: float):
         gradients = net.backward(labels)
     for weights, gradient in zip(net.parameters(), gradients, strict=True):
         assert torch.allclose(gradient, weights.grad, rtol=0, atol=tolerance)
+
+
+def test_the_hidden_layers_have_512_units_unless_told_otherwise():
+    assert [list(weights.shape) for weights in ScratchMLP().parameters()][::2] == [[512, 784], [512, 512], [10, 512]]
+    assert [list(weights.shape) for weights in ScratchMLP(hidden=3).parameters()][1::2] == [[3], [3], [10]]
+
+
+def test_activations_are_kept_for_backward_in_training_only():
+    net = ScratchMLP(hidden=4)
+    net.eval()(torch.zeros(1, 1, 28, 28))
+    assert not hasattr(net, "activations")
+    net.train()(torch.zeros(1, 1, 28, 28))
+    assert len(net.activations) == 4
+
+
+def test_the_gradient_of_an_empty_batch_is_0():
+    net = ScratchMLP(hidden=4)
+    net(torch.zeros(0, 1, 28, 28))
+    assert all(not gradient.any() for gradient in net.backward(torch.zeros(0, dtype=torch.int64)))
+
+
+def test_a_step_of_sgd_moves_each_weight_against_its_gradient():
+    weights = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    weights.grad = torch.tensor([0.5, -4.0])
+    SGD([weights], lr=0.1).step()
+    assert weights.tolist() == pytest.approx([0.95, 2.4])
 
 
 @pytest.mark.parametrize("size", [1, 1000])
@@ -98,6 +124,6 @@ def test_a_checkpoint_alone_rebuilds_the_model(composed: Compose, tmp_path: Path
     assert all(torch.equal(*pair) for pair in zip(model.parameters(), last, strict=True))
 
 
-def test_label_smoothing_which_its_gradient_knows_nothing_of_is_refused():
-    with pytest.raises(ValueError, match="label_smoothing at 0"):
+def test_label_smoothing_is_refused():
+    with pytest.raises(ValueError, match=r"leave model\.label_smoothing at 0"):
         ScratchClassifier(name="scratch", net=ScratchMLP(hidden=8), label_smoothing=0.1)

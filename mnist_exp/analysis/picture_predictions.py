@@ -1,0 +1,161 @@
+"""Predictions of single pictures: the digits are read, each is predicted, and the answers are shown and written."""
+
+import csv
+import glob
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from rich.columns import Columns
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Column, Table
+from rich.text import Text
+
+from mnist_exp.files import atomic_write
+
+if TYPE_CHECKING:
+    from mnist_exp.models.classifier import DigitClassifier
+
+MAX_ROWS = 20  # of the printed table
+
+
+class Prediction(NamedTuple):
+    """A row of predictions.csv."""
+
+    file: str
+    label: int
+    probability: float
+    runner_up: int
+    runner_up_probability: float
+
+
+class ReadDigits(NamedTuple):
+    """The digits that a user named.
+
+    images: uint8 (28, 28) by file name, or in a CSV by the row's number counted from 1 (Kaggle's ImageId).
+    failures: what is wrong with each file that could not be read.
+    """
+
+    images: dict[str, np.ndarray]
+    failures: dict[str, str]
+    from_csv: bool
+
+
+# --- reading ---
+
+
+def read_digits(images: str | Iterable[str], *, photo: bool | str) -> ReadDigits:
+    """Reads image files, folders, patterns, or a .csv. `photo`: as `image_folder.read_image_file` takes it."""
+    if isinstance(images, str) and images.lower().endswith((".csv", ".csv.gz")):
+        from mnist_exp.data.csv_file import read_csv
+
+        rows, _ = read_csv(Path(images), labels="optional")
+        return ReadDigits({str(number): row for number, row in enumerate(rows, 1)}, {}, from_csv=True)
+    read = read_files(find_files(images), photo=photo)
+    return ReadDigits(
+        images={name: image for name, image in read.items() if not isinstance(image, Exception)},
+        failures={name: str(error) for name, error in read.items() if isinstance(error, Exception)},
+        from_csv=False,
+    )
+
+
+def find_files(images: str | Iterable[str]) -> Iterator[Path]:
+    """The image files that a user named: files, folders and patterns. A name that leads nowhere comes back as it is."""
+    from mnist_exp.data.image_folder import SUFFIXES
+
+    for name in [images] if isinstance(images, str) else images:
+        path = Path(name)
+        if path.is_dir():
+            yield from sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) or [path]
+        elif path.exists():
+            yield path
+        else:
+            yield from map(Path, sorted(glob.glob(name, recursive=True)) or [name])  # noqa: PTH207, absolute ones too
+
+
+def read_files(paths: Iterable[Path], *, photo: bool | str) -> dict[str, np.ndarray | Exception]:
+    """Each file's digit, uint8 (28, 28), or what is wrong with the file."""
+    from mnist_exp.data.image_folder import read_image_file
+
+    def read(path: Path) -> np.ndarray | Exception:
+        try:
+            return read_image_file(path, photo=photo)
+        except (ValueError, OSError) as error:
+            return error
+
+    names = list(dict.fromkeys(map(str, paths)))
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(names, pool.map(read, map(Path, names)), strict=True))
+
+
+def list_failures(failures: Mapping[str, str]) -> str:
+    """One line for each file that could not be read."""
+    lines = [f"  {name}: {why.removeprefix(f'{name}: ')}" for name, why in failures.items()]
+    return "\n".join([f"{len(failures)} could not be read:", *lines])
+
+
+# --- predicting ---
+
+
+def predict_each(model: "DigitClassifier", images: Mapping[str, np.ndarray]) -> list[Prediction]:
+    """A prediction for each image, with probabilities rounded to six digits."""
+    predictions = []
+    probs = model.probabilities(torch.from_numpy(np.stack(list(images.values()))))
+    for name, row in zip(images, probs, strict=True):
+        (best, second), (label, runner_up) = (each.tolist() for each in row.topk(2))
+        predictions.append(Prediction(name, label, round(best, 6), runner_up, round(second, 6)))
+    return predictions
+
+
+# --- showing and writing ---
+
+
+def drawings(console: Console, predictions: Iterable[Prediction], images: Mapping[str, np.ndarray]) -> Columns:
+    """What the network saw, side by side in as many columns as the terminal has room for."""
+    colour = console.color_system in ("256", "truecolor")
+    return Columns(
+        Panel.fit(draw(images[each.file], colour=colour), title=escape(Path(each.file).name), subtitle=str(each.label))
+        for each in predictions
+    )
+
+
+def draw(image: np.ndarray, *, colour: bool) -> Text:
+    """An image as 14 lines of 28 characters, each two pixels high: in grey, or without colour as ink and no ink."""
+    text = Text()
+    for upper, lower in zip(image[::2].tolist(), image[1::2].tolist(), strict=True):
+        for top, bottom in zip(upper, lower, strict=True):
+            if colour:
+                text.append("▀", style=f"rgb({top},{top},{top}) on rgb({bottom},{bottom},{bottom})")
+            else:
+                text.append(" ▄▀█"[2 * (top > 127) + (bottom > 127)])
+        text.append("\n")
+    text.right_crop()
+    return text
+
+
+def table(predictions: list[Prediction]) -> Table:
+    """The first predictions. Only a file's folder and name are shown, so that rows fit on a line."""
+    from rich.box import SIMPLE_HEAD
+
+    rows = Table(Column("image", overflow="fold"), "label", "probability", "runner-up", "probability", box=SIMPLE_HEAD)
+    for each in predictions[:MAX_ROWS]:
+        name = "/".join(Path(each.file).parts[-2:])
+        probabilities = f"{each.probability:.4f}", f"{each.runner_up_probability:.4f}"
+        rows.add_row(escape(name), str(each.label), probabilities[0], str(each.runner_up), probabilities[1])
+    return rows
+
+
+def write_csv(path: Path, predictions: Iterable[Prediction], *, kaggle: bool) -> None:
+    """Writes predictions.csv whole or not at all.
+
+    kaggle: only ImageId and Label, as Kaggle's Digit Recognizer takes a submission.
+    """
+    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["ImageId", "Label"] if kaggle else Prediction._fields)
+        rows.writerows((each.file, each.label) if kaggle else each for each in predictions)

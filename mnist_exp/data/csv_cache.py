@@ -1,0 +1,91 @@
+"""Keep what was parsed from a CSV file beside it, as arrays that are memory-mapped the next time.
+
+For train.csv the cache is train.csv.cache/<key>/{images,labels}.npy; the key changes with the file. You may delete the
+folder at any time.
+"""
+
+import functools
+import logging
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from mnist_exp.data.csv_parse import SIDE, parse_digits
+from mnist_exp.files import atomic_write
+
+CACHE_FORMAT = 1  # raise it when what the cache holds changes
+
+logger = logging.getLogger(__name__)
+
+
+def read_cached(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """The images and labels of a CSV file from its cache, which is filled first if it does not hold them.
+
+    Many processes may call this at once: one parses the file and the others wait.
+
+    Raises OSError if the cache can neither be read nor written, CSVError if the file is not one of digits.
+    """
+    stat = path.stat()
+    folder = path.with_name(f"{path.name}.cache")
+    entry = folder / f"{stat.st_size}-{stat.st_mtime_ns}-{CACHE_FORMAT}"
+    with suppress(OSError, ValueError, EOFError):  # missing or damaged
+        return _load(entry)
+
+    from filelock import FileLock  # importing it takes longer than reading a filled cache
+
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        with suppress(OSError, ValueError, EOFError):  # another process may have filled it while this one waited
+            return _load(entry)
+        _remove_all_but_the_lock(folder)
+        _fill(entry, path)
+        return _load(entry)
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    logger.warning(message)
+
+
+def _load(entry: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    # Copy-on-write, since torch warns about arrays that cannot be written to.
+    images, labels = (np.load(entry / name, mmap_mode="c") for name in ("images.npy", "labels.npy"))
+    return images, labels if len(labels) else None
+
+
+def _remove_all_but_the_lock(folder: Path) -> None:
+    """Remove what belongs to an earlier state of the CSV file, or was left behind by a killed process."""
+    for stale in folder.iterdir():
+        if stale.name != "lock":
+            shutil.rmtree(stale, ignore_errors=True)
+
+
+def _fill(entry: Path, path: Path) -> None:
+    """Parse the CSV file into the folder `entry`. The caller holds the lock."""
+    with (
+        atomic_write(entry / "images.npy") as images_path,
+        atomic_write(entry / "labels.npy") as labels_path,
+        images_path.open("wb") as images_file,
+        labels_path.open("wb") as labels_file,
+    ):
+        num_images = num_labels = 0
+        _write_npy_header(images_file, np.uint8, (0, SIDE, SIDE))
+        _write_npy_header(labels_file, np.int64, (0,))
+        for images, labels in parse_digits(path):
+            images_file.write(images.tobytes())
+            num_images += len(images)
+            if labels is not None:
+                labels_file.write(labels.tobytes())
+                num_labels += len(labels)
+        _write_npy_header(images_file, np.uint8, (num_images, SIDE, SIDE))
+        _write_npy_header(labels_file, np.int64, (num_labels,))
+
+
+def _write_npy_header(file: BinaryIO, dtype: type, shape: tuple[int, ...]) -> None:
+    """Write or rewrite the header of a .npy file. Numpy leaves room in it for the first axis to grow."""
+    file.seek(0)
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})

@@ -1,0 +1,92 @@
+"""When a checkpoint is written, and which one is tested.
+
+conf/callbacks/default.yaml asks for two files: best.ckpt of the epoch with the best validation accuracy, and last.ckpt
+after every epoch.
+"""
+
+import logging
+import shutil
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+logger = logging.getLogger(__name__)
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """Writes `filename`.ckpt at the end of an epoch: of the best by `monitor`, or of the latest where that is None.
+
+    Best and last are two callbacks, because ModelCheckpoint's own `save_last` writes only when there is a new best.
+    Without validation data nothing can be monitored, and the latest epoch is written.
+
+    options: those of ModelCheckpoint, such as `every_n_epochs=5`. Two have another default here, False:
+        `enable_version_counter`, so that a file is overwritten, and `auto_insert_metric_name`, which would put a "="
+        into the file's name. `{epoch}` in `filename` counts from 0.
+
+    Raises ValueError where `save_top_k` keeps several files, and all would have one name.
+    """
+
+    def __init__(
+        self, dirpath: str, *, filename: str, monitor: str | None = None, mode: str = "max", **options: Any
+    ) -> None:
+        save_top_k = options.get("save_top_k", 1)
+        if save_top_k not in (0, 1) and "{" not in filename:
+            raise ValueError(
+                f"save_top_k={save_top_k} keeps several checkpoints, and the name {filename!r} is that of one: "
+                f"add the epoch, as in filename='{filename}-{{epoch}}'"
+            )
+        options = {"enable_version_counter": False, "auto_insert_metric_name": False} | options
+        super().__init__(dirpath=dirpath, filename=filename, monitor=monitor, mode=mode, **options)
+
+    @cached_property  # Lightning asks for it six times a batch
+    def state_key(self) -> str:
+        """Where a checkpoint holds the state of this callback. By default best and last could share one place."""
+        return f"{type(self).__qualname__}{{'filename': {self.filename!r}}}"
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if not trainer.datamodule.val_size:  # type: ignore[attr-defined]
+            self.monitor = None
+            self.save_top_k = min(self.save_top_k, 1)
+        super().setup(trainer, pl_module, stage)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Copy the resumed run's checkpoints to the folder of this one, so that its best still competes."""
+        if self.dirpath and state_dict["dirpath"] != str(self.dirpath):
+            state_dict = self._moved_here(state_dict)
+        super().load_state_dict(state_dict)
+
+    def _moved_here(self, state: dict[str, Any]) -> dict[str, Any]:
+        folder = Path(self.dirpath or "")
+        scores = state["best_k_models"]
+        paths = {state["best_model_path"], *scores} - {""}
+        copies = {path: str(folder / Path(path).name) for path in paths if Path(path).is_file()}
+        for path in sorted(paths - copies.keys()):
+            logger.warning("%s is missing: the best checkpoint is chosen from the others and the epochs to come", path)
+        for path, copy in copies.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        return {
+            **state,
+            "dirpath": self.dirpath,
+            "best_model_path": copies.get(state["best_model_path"], ""),
+            "kth_best_model_path": copies.get(state["kth_best_model_path"], ""),
+            "best_k_models": {copies[path]: score for path, score in scores.items() if path in copies},
+            "last_model_path": "",
+        }
+
+
+def load_best_weights(model: LightningModule, checkpoint: ModelCheckpoint) -> int | None:
+    """Load the weights that `checkpoint` chose. Returns their epoch, counted from 1.
+
+    Where it wrote nothing, the model keeps its weights, and None is returned. Only weights are loaded: with the
+    trainer's `ckpt_path=` the callbacks, and so the history, would go back to that epoch, too.
+    """
+    if not checkpoint.best_model_path:
+        return None
+    content = torch.load(checkpoint.best_model_path, weights_only=True)
+    model.load_state_dict(content["state_dict"])
+    return content["epoch"] + 1

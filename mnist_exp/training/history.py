@@ -1,0 +1,102 @@
+"""What happened in each epoch: metrics, learning rate and speed, and the test set at milestones."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
+from torch.nn import functional as F
+
+SMALLEST_PROBABILITY = 1e-30  # keeps the logarithm finite
+
+
+def logged_metrics(trainer: Trainer) -> dict[str, float]:
+    """The metrics that the module logged last, by name, rounded to the seven digits that a float32 holds."""
+    return {key: float(f"{value.item():.7g}") for key, value in trainer.callback_metrics.items() if "/" in key}
+
+
+class History(Checkpoint):
+    """Keeps the metrics of every epoch, and puts them and the configuration into each checkpoint.
+
+    It is a `Checkpoint` only to be called late: Lightning calls those after the module has logged its epoch.
+
+    config: the run's resolved configuration in plain builtins, so that a checkpoint alone says how to build its model.
+
+    epochs: one dict an epoch: `epoch`, counted from 1, metrics by name, and `seconds` of training without validation.
+    images, seconds: trained on by all processes together since this process started, and the time that took.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self.epochs: list[dict[str, float]] = []
+        self.images = 0
+        self.seconds = 0.0
+        self._trained_at: float | None = None
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        self._started_at = time.perf_counter()
+        self._trained_at = None
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        self._trained_at = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        datamodule = trainer.datamodule  # type: ignore[attr-defined]
+        seconds = (self._trained_at or time.perf_counter()) - self._started_at
+        batches = int(trainer.num_training_batches) * trainer.world_size
+        images = min(len(datamodule.train_indices), batches * datamodule.batch_size)  # the last batch may be smaller
+        self.seconds += seconds
+        self.images += images
+        self.epochs.append({"epoch": trainer.current_epoch + 1, **logged_metrics(trainer), "seconds": seconds})
+        figures = {"images_per_second": images / seconds}
+        if trainer.optimizers:
+            figures["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+        for logger in trainer.loggers:
+            logger.log_metrics(figures, step=trainer.current_epoch + 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epochs = state_dict["epochs"]
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
+        checkpoint["config"] = self.config
+
+    @property
+    def images_per_second(self) -> float:
+        return self.images / self.seconds if self.seconds else 0.0
+
+
+class Milestones(Callback):
+    """Measures the test set after the given epochs, so that one run tells the result of several lengths.
+
+    Nothing is chosen by these results.
+
+    epochs: counted from 1.
+    results: `{"epoch": 3, "test/loss": ..., "test/acc": ...}` for each epoch that was reached.
+    """
+
+    def __init__(self, epochs: Iterable[int]) -> None:
+        self.epochs = set(epochs)
+        self.results: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch not in self.epochs:
+            return
+        test = trainer.datamodule.test  # type: ignore[attr-defined]
+        labels = test.labels.cpu()
+        pl_module.eval()
+        probs = pl_module.probabilities(test.images)  # type: ignore[operator]
+        pl_module.train()
+        loss = F.nll_loss(probs.clamp_min(SMALLEST_PROBABILITY).log(), labels).item()
+        acc = int((probs.argmax(dim=1) == labels).sum()) / len(labels)
+        self.results.append({"epoch": epoch, "test/loss": loss, "test/acc": acc})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"results": self.results}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.results = state_dict["results"]

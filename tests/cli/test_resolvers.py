@@ -1,0 +1,47 @@
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from mnist_exp.cli.resolvers import fast_precision, sweep_name
+
+
+@pytest.mark.parametrize(
+    ("study", "overrides", "name"),
+    [
+        ("mine", ["seed=0,1"], "mine"),
+        (None, ["data=image,csv", "+trainer.new=1", "~threads", "hydra/launcher=joblib"],
+         "data+trainer.new+threads+hydra.launcher"),
+        (None, [], "default"),
+    ],
+)  # fmt: skip
+def test_a_sweep_is_named_by_its_study_or_by_what_it_sets(study: str | None, overrides: list[str], name: str):
+    assert sweep_name(study, overrides) == name
+
+
+@pytest.mark.parametrize(("avx512_bf16", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_the_processor_decides_where_there_is_no_gpu(
+    monkeypatch: pytest.MonkeyPatch, avx512_bf16: bool, precision: str
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": avx512_bf16}, raising=False)
+    assert OmegaConf.create({"a": "${fast_precision:}"}).a == precision
+
+
+@pytest.mark.parametrize(("supported", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_the_gpu_decides_where_there_is_one(monkeypatch: pytest.MonkeyPatch, supported: bool, precision: str):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported or including_emulation)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": not supported}, raising=False)
+    assert fast_precision() == precision
+
+
+def test_a_torch_that_does_not_know_its_processor_computes_in_float32(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert fast_precision() == "32-true"
+
+
+def test_torch_still_names_bfloat16_as_we_do():
+    """`fast_precision` looks for this key on x86. If this fails, torch has renamed it."""
+    if hasattr(torch.cpu, "get_capabilities") and torch.cpu.get_capabilities()["architecture"] == "x86_64":
+        assert "avx512_bf16" in torch.cpu.get_capabilities()

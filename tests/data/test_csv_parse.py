@@ -1,0 +1,288 @@
+"""python -m pytest tests/data/test_csv_parse.py"""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from csv_tables import IMAGES, LABELS, RNG, Table, changed, kaggle, table, text
+
+from mnist_exp.data import csv_parse
+from mnist_exp.data.csv_file import HEADER, write_csv
+from mnist_exp.data.csv_parse import CSVError, Layout, parse_cell, parse_digits, parse_plain_block
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "digits.csv"
+
+
+def read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """All digits of the file at once."""
+    images, labels = zip(*parse_digits(path), strict=True)
+    return np.concatenate(images), None if labels[0] is None else np.concatenate(labels)
+
+
+# ---- every form reads equal ----
+
+FORMS = {
+    "as written by write_csv": text([HEADER, *table()]),
+    "Kaggle's header": text([kaggle(), *table()]),
+    "no header": text(table()),
+    "label last": text([kaggle(784), *table(784)]),
+    "label in the middle": text([kaggle(300), *table(300)]),
+    "label spelt otherwise": text([[" LaBeL ", *HEADER[1:]], *table()]),
+    "header of numbers": text([["label", *map(str, range(784))], *table()]),
+    "CRLF": text([HEADER, *table()], end="\r\n"),
+    "byte order mark": b"\xef\xbb\xbf" + text([HEADER, *table()]),
+    "byte order mark, no header": b"\xef\xbb\xbf" + text(table()),
+    "no line end at the end": text([HEADER, *table()]).rstrip(),
+    "blank lines": b"\n" + text([HEADER, *table()], end="\n\n") + b"  \n\n",
+    "quotes": text([[f'"{cell}"' for cell in row] for row in [HEADER, *table()]]),
+    "blanks after commas": text([HEADER, *table()]).replace(b",", b", "),
+    "floats": text([HEADER, *([cell + ".0" for cell in row] for row in table())]),
+    "np.savetxt": text([[f"{float(cell):.18e}" for cell in row] for row in table()]),
+    "leading zeros": text([HEADER, *([cell.zfill(5) for cell in row] for row in table())]),
+    "gzip": gzip.compress(text([HEADER, *table()])),
+    "gzip, CRLF, no header": gzip.compress(text(table(), end="\r\n")),
+}
+
+
+@pytest.mark.parametrize("content", FORMS.values(), ids=FORMS)
+def test_every_form_gives_the_same_digits(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    images, labels = read(path)
+    assert labels is not None
+    assert (images.dtype, labels.dtype) == (np.uint8, np.int64)
+    np.testing.assert_array_equal(images, IMAGES)
+    np.testing.assert_array_equal(labels, LABELS)
+
+
+@pytest.mark.parametrize("rows", [[kaggle(None), *table(None)], table(None)], ids=["header", "no header"])
+def test_a_file_without_a_label_column_has_no_labels(path: Path, rows: Table) -> None:
+    path.write_bytes(text(rows))
+    images, labels = read(path)
+    assert labels is None
+    np.testing.assert_array_equal(images, IMAGES)
+
+
+# ---- a bad file gets one clear error ----
+
+PIXEL = "is not a pixel, a whole number from 0 to 255"
+BAD_CELLS = ["3.5", "abc", "256", "-1", "1e3", "999", "1000", "1_0", "0x1", "True", "nan", "inf", "٣", "1 2", "9" * 400]
+
+
+@pytest.mark.parametrize("cell", BAD_CELLS)
+@pytest.mark.parametrize("rows", [1, 12], ids=["one row", "many rows"])
+def test_a_bad_pixel_is_named_with_its_place(path: Path, cell: str, rows: int) -> None:
+    path.write_bytes(text(changed(rows, 29, cell)[: rows + 1]))
+    with pytest.raises(CSVError) as error:
+        read(path)
+    assert f"{path}, line {rows + 1}, column 30 ('2x1'): '{cell[:40]}' {PIXEL}. Correct it" in str(error.value)
+
+
+BAD_FILES = {
+    "label too large": (text(changed(7, 0, "10")), ["line 8, column 1 ('label'): '10' is not a label", "0 to 9"]),
+    "label a letter": (text(changed(7, 0, "A")), ["line 8, column 1 ('label'): 'A' is not a label"]),
+    "empty cell": (text(changed(2, 784, "")), ["line 3, column 785 ('28x28'): an empty cell is not a pixel"]),
+    "blank cell": (text(changed(2, 784, "  ")), ["line 3, column 785 ('28x28'): an empty cell is not a pixel"]),
+    "no header": (text(changed(5, 3, "300")[1:]), ["line 5, column 4: '300' is not a pixel"]),
+    "no header, first line": (text(changed(1, 3, "x")[1:]), ["line 1, column 4: 'x' is not a pixel"]),
+    "after blank lines": (b"\n\n" + text(changed(5, 3, "300"), end="\n\n"), ["line 13, column 4 ('1x3'): '300'"]),
+    "scaled pixels": (text(changed(1, 3, "0.53")), ["line 2, column 4 ('1x3'): '0.53' is not a pixel"]),
+    "a row too short": (text([HEADER, *table()[:3], table()[3][:-1]]), ["line 5: 784 columns", "header has 785"]),
+    "a row too long": (text([HEADER, *table()[:3], [*table()[3], "0"]]), ["line 5: 786 columns", "header has 785"]),
+    "all rows too short": (text([HEADER, *table(None)]), ["line 2: 784 columns, but the header has 785"]),
+    "all rows too long": (
+        text([HEADER, *([*row, "0"] for row in table())]),
+        ["line 2: 786 columns, but the header has 785"],
+    ),
+    "no header, one too short": (text([*table()[:3], table()[3][:-1]]), ["line 4: 784 columns", "first line has 785"]),
+    "no header, all too short": (text([row[:-2] for row in table()]), ["line 1: 783 columns. Without a header"]),
+    "a line end lost": (text([HEADER, table()[0] + table()[1]]), ["line 2: 1570 columns"]),
+    "empty": (b"", ["digits.csv: the file is empty"]),
+    "only blank lines": (b"\n \n\n", ["digits.csv: the file is empty"]),
+    "header only": (text([HEADER]), ["digits.csv: the file has a header and no digits below it"]),
+    "duplicate names": (text(changed(0, 5, "1x2")), ["line 1, column 6: column 3 has the same name, '1x2'"]),
+    "two labels": (text(changed(0, 5, "Label")), ["line 1, column 6: column 1 has the same name, 'label'"]),
+    "no label named": (text(changed(0, 0, "digit")), ["line 1: 785 columns, from 'digit' to '28x28'", "none of them"]),
+    "an index column": (
+        text([["", *HEADER], *(["0", *row] for row in table())]),
+        ["line 1: 786 columns, from '' to '28x28', one of them named 'label'"],
+    ),
+    "semicolons": (text([HEADER, *table()]).replace(b",", b";"), ["line 1: 1 columns, from 'label;1x1;", "commas"]),
+    "words": (b"hello\nworld\n", ["line 1: 1 columns, from 'hello'"]),
+    "a PNG": (b"\x89PNG\r\n\x1a\n" + bytes(100), ["line 1, column 1", "PNG", "is not text. Is it a CSV file"]),
+    "a zip": (b"PK\x03\x04\x14\x00\x00\x00\x08\x00\xb5" + bytes(100), ["line 1, column 1", "is not text"]),
+    "UTF-16": (text([HEADER, *table()]).decode().encode("utf-16"), ["line 1, column 1", "saved as UTF-8"]),
+    "Latin-1": (text(changed(3, 9, "?")).replace(b"?", b"\xe9"), ["line 4, column 10: b'\\xe9", "saved as UTF-8"]),
+    "a NUL": (text(changed(3, 9, "1\0")), ["line 4, column 10 ('1x9'): '1\\x00' is not a pixel"]),
+    "an open quote": (text(changed(3, 9, '"1')), ["line 4: not a line of a CSV file", "unexpected end of data"]),
+    "a closed quote too early": (text(changed(3, 9, '"5"5')), ["line 4: not a line of a CSV file", "expected after"]),
+    "a line end in quotes": (text(changed(3, 9, '"5\n"')), ["line 4: not a line of a CSV file"]),
+    "CR line ends": (
+        text([HEADER, *table()], end="\r"),
+        ["line 1: not a line of a CSV file", "with lines ending in LF"],
+    ),
+    "gzip cut short": (gzip.compress(text([HEADER, *table()]))[:-100], ["the gzip file is damaged", "again"]),
+    "gzip overwritten": (gzip.compress(text([HEADER, *table()]))[:-8] + bytes(8), ["the gzip file is damaged"]),
+}
+
+
+@pytest.mark.parametrize(("content", "fragments"), BAD_FILES.values(), ids=BAD_FILES)
+def test_a_bad_file_gets_one_clear_error(path: Path, content: bytes, fragments: list[str]) -> None:
+    path.write_bytes(content)
+    with pytest.raises(CSVError) as error:
+        read(path)
+    assert str(path) in str(error.value)
+    for fragment in fragments:
+        assert fragment in str(error.value)
+
+
+def test_the_line_is_right_beyond_the_first_block(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_parse, "BLOCK_BYTES", 4000)  # one or two lines
+    path.write_bytes(text(changed(12, 1, "300")))
+    with pytest.raises(CSVError, match=r"line 13, column 2 \('1x1'\): '300'"):
+        read(path)
+
+
+def test_a_missing_file_suggests_its_neighbour(path: Path) -> None:
+    write_csv(path, IMAGES, LABELS)
+    with pytest.raises(CSVError, match=r"^no file /.*digist\.csv: did you mean 'digits\.csv'\?$"):
+        read(path.with_name("digist.csv"))
+    with pytest.raises(CSVError, match=r"no file /.*notes. Give the path of a CSV file$"):
+        read(path.with_name("notes"))
+    with pytest.raises(CSVError, match="Its folder does not exist either"):
+        read(path.parent / "nowhere" / "digits.csv")
+    with pytest.raises(CSVError, match=r"is a folder\. Give the path of a CSV file"):
+        read(path.parent)
+
+
+def test_a_file_that_the_system_does_not_read_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # as root, every file can be read
+    with pytest.raises(CSVError, match=r"digits\.csv cannot be read: Permission denied"):
+        read(path)
+
+
+# ---- blocks ----
+
+
+@pytest.mark.parametrize("block_bytes", [1, 1600, 4000, 10**6])
+@pytest.mark.parametrize("name", ["no header", "byte order mark", "blank lines", "gzip, CRLF, no header"])
+def test_the_size_of_a_block_changes_no_digit(
+    path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int, name: str
+) -> None:
+    monkeypatch.setattr(csv_parse, "BLOCK_BYTES", block_bytes)
+    path.write_bytes(FORMS[name])
+    images, labels = read(path)
+    np.testing.assert_array_equal(images, IMAGES)
+    np.testing.assert_array_equal(labels, LABELS)
+
+
+def test_a_large_file_is_read_in_several_blocks(path: Path) -> None:
+    write_csv(path, IMAGES.repeat(10, axis=0), LABELS.repeat(10))
+    sizes = [len(images) for images, _ in parse_digits(path)]
+    assert len(sizes) > 1
+    assert sum(sizes) == 120
+
+
+# ---- one block ----
+
+THREE_COLUMNS = Layout(None, None, 3, 0)
+
+
+def test_the_example_of_the_module_holds() -> None:
+    table = parse_plain_block(b"7,0,255\n", THREE_COLUMNS)
+    assert table is not None
+    assert (table.tolist(), table.dtype) == ([[7, 0, 255]], np.uint8)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_every_value_is_read_at_every_place_of_a_line(width: int) -> None:
+    values = [value for value in range(256) if len(f"{value:0{width}}") == width]
+    for place in range(3):
+        rows = [[*[4] * place, value, *[213] * (2 - place)] for value in values]
+        block = "".join(",".join(f"{value:0{width}}" for value in row) + "\n" for row in rows).encode()
+        table = parse_plain_block(block, THREE_COLUMNS)
+        assert table is not None
+        assert table.tolist() == rows
+
+
+CELLS_THAT_ARE_NOT_PLAIN = [b"1,2,256", b"300,2,3", b"1,0002,3", b"0001,2,3", b",2,3", b"1,,3", b"1,2,", b"1, 2,3"]
+CELLS_THAT_ARE_NOT_PLAIN += [b"1,2.0,3", b"1,-2,3", b"1:2,3,4", b"1,2/3"]
+LINES_THAT_ARE_NOT_PLAIN = [b"1,2", b"1,2,3,4", b"1,2,3\n", b"1,2,3\n4", b"1,2\n3,4,5\n6"]
+
+
+@pytest.mark.parametrize("block", CELLS_THAT_ARE_NOT_PLAIN + LINES_THAT_ARE_NOT_PLAIN)
+def test_a_block_that_is_not_plain_is_left_to_the_exact_parser(block: bytes) -> None:
+    assert parse_plain_block(block + b"\n", THREE_COLUMNS) is None
+
+
+@pytest.mark.parametrize("label_column", [0, 1, 2])
+def test_only_the_label_must_be_at_most_9(label_column: int) -> None:
+    layout = Layout(None, label_column, 3, 0)
+    row = [200, 200, 200]
+    for label, plain in ((9, True), (10, False)):
+        row[label_column] = label
+        table = parse_plain_block((",".join(map(str, row)) + "\n").encode(), layout)
+        assert (table is not None) == plain
+
+
+@pytest.mark.parametrize("label_column", [None, 0])
+def test_the_plain_parser_never_disagrees_with_the_exact_one(path: Path, label_column: int | None) -> None:
+    layout = Layout(None, label_column, 3, 0)
+    accepted = 0
+    some = [*["0", "7", "9", "05", "007"] * 5, "10", "42", "255", "256", "0000", "", " 1", ",", "\n"]
+    for _ in range(1000):
+        cells = RNG.choice(some, 6)
+        block = (",".join(cells[:3]) + "\n" + ",".join(cells[3:]) + "\n").encode()
+        plain = parse_plain_block(block, layout)
+        if plain is not None:
+            accepted += 1
+            exact = csv_parse.parse_cell_by_cell(block, layout, path=path, first_line=1)
+            np.testing.assert_array_equal(plain, exact)
+    assert 100 < accepted < 900
+
+
+SPELLINGS = {"0": 0, "9": 9, "255": 255, "007": 7, "7.": 7, "7.000": 7, "7e0": 7, "0.7E+1": 7, "700e-2": 7, " 7\t": 7}
+SPELLINGS |= {"+7": 7, "-0": 0, "2.55e2": 255, "1e2": 100}
+
+
+@pytest.mark.parametrize(("cell", "value"), SPELLINGS.items())
+def test_a_cell_may_spell_its_number_in_many_ways(cell: str, value: int) -> None:
+    assert parse_cell(cell) == value
+
+
+@pytest.mark.parametrize(
+    "cell", [*BAD_CELLS, "", " ", "256.0", "-0.5", "254.5", ".5", "5,", "0 7", "e1", "1e", "1e99999"]
+)
+def test_a_cell_that_spells_no_pixel_has_no_value(cell: str) -> None:
+    assert parse_cell(cell) is None
+
+
+# ---- the first line ----
+
+
+@pytest.mark.parametrize(
+    ("rows", "layout"),
+    [
+        (table(), (0, 785, 0)),
+        (table(None), (None, 784, 0)),
+        ([HEADER, *table()], (0, 785, 1)),
+        ([kaggle(300), *table(300)], (300, 785, 1)),
+        ([kaggle(None), *table(None)], (None, 784, 1)),
+        ([[str(index) for index in range(784)], *table(None)], (None, 784, 1)),  # a header of numbers that all differ
+        ([["x"] * 392 + ["7"] * 393, *table()], (0, 785, 0)),  # as many words as numbers and one more: no header
+    ],
+    ids=["plain", "no label", "header", "label within", "header without label", "numbers", "half words"],
+)
+def test_the_first_line_tells_where_the_label_and_the_digits_are(
+    path: Path, rows: Table, layout: tuple[int | None, int, int]
+) -> None:
+    path.write_bytes(text(rows))
+    found = csv_parse.read_layout(path)
+    assert (found.label_column, found.num_columns, found.lines_before_digits) == layout
+    assert found.names == (rows[0] if layout[2] else None)

@@ -1,0 +1,219 @@
+"""What is around a run, with a training that does what the test says."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from mnist_exp.result import RunResult, Stopwatch
+from mnist_exp.training import run
+from mnist_exp.training.run import (
+    device_name,
+    identification,
+    objective,
+    record_failure,
+    recorded_config,
+    run_and_record,
+    training_results,
+)
+
+Compose = Callable[..., DictConfig]
+DONE = {"data": {"test": 60}, "metrics": {"val/acc": 0.5, "test/acc": 0.25}, "seconds": {"fit": 1.0}, "epoch": 2,
+        "history": [{"epoch": 1}, {"epoch": 2}], "environment": {}}  # fmt: skip
+
+
+def done(cfg: DictConfig) -> dict:  # noqa: ARG001
+    return dict(DONE)
+
+
+def failing(error: BaseException) -> Callable[[DictConfig], dict]:
+    def train(cfg: DictConfig) -> dict:  # noqa: ARG001
+        raise error
+
+    return train
+
+
+@pytest.fixture
+def sweeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "in_sweep", lambda: True)
+
+
+def test_a_finished_run_leaves_its_result_and_says_so(
+    composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+):
+    cfg = composed("seed=3")
+    with caplog.at_level(logging.INFO):
+        assert run_and_record(done, cfg) == 0.5
+    result = RunResult.read(tmp_path / "run")
+    assert result is not None
+    assert (result.status, result.name, result.seed, result.overrides) == ("finished", "image-cnn", 3, [])
+    assert result.config == recorded_config(cfg)
+    assert caplog.messages == ["finished: test accuracy 25.00% after epoch 2 of 2, fit in 1.0 s"]
+    assert f"\nrun folder:\n  {tmp_path / 'run'}\n" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("sweeping")
+def test_the_jobs_of_a_sweep_print_no_summary(composed: Compose, capsys: pytest.CaptureFixture[str]):
+    run_and_record(done, composed())
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("rank", ["LOCAL_RANK", "NODE_RANK"])
+def test_only_the_first_process_records(
+    composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rank: str
+):
+    monkeypatch.setenv(rank, "1")
+    assert run_and_record(done, composed()) == 0.5
+    with pytest.raises(SystemExit):
+        run_and_record(failing(ValueError("no")), composed())
+    assert not (tmp_path / "run").exists()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_finished_run_is_skipped_unless_its_configuration_changed(composed: Compose):
+    trained = []
+
+    def train(cfg: DictConfig) -> dict:
+        trained.append(cfg.optimizer.lr)
+        return dict(DONE)
+
+    for overrides in ([], ["threads=2", "data_dir=elsewhere"], ["optimizer.lr=0.01"], ["optimizer.lr=0.01"],
+                      ["optimizer.lr=0.01", "overwrite=true"]):  # fmt: skip
+        assert run_and_record(train, composed(*overrides)) == 0.5
+    assert trained == [0.001, 0.01, 0.01]
+
+
+def test_a_failed_run_is_run_again(composed: Compose, tmp_path: Path):
+    with pytest.raises(SystemExit):
+        run_and_record(failing(ValueError("no")), composed())
+    assert run_and_record(done, composed()) == 0.5
+    result = RunResult.read(tmp_path / "run")
+    assert result is not None
+    assert result.status == "finished"
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "status"),
+    [
+        (ValueError("no data"), "ValueError: no data", 1),
+        (KeyboardInterrupt(), "interrupted", 1),
+        (SystemExit(3), "interrupted", 3),
+    ],
+)
+def test_a_failure_is_recorded_and_ends_a_single_run(
+    composed: Compose, tmp_path: Path, caplog: pytest.LogCaptureFixture, error: BaseException, message: str, status: int
+):
+    with pytest.raises(SystemExit) as end:
+        run_and_record(failing(error), composed())
+    assert end.value.code == status
+    result = RunResult.read(tmp_path / "run")
+    assert result is not None
+    assert (result.status, result.error) == ("failed", message)
+    assert "in train" in (result.traceback or "")
+    assert caplog.messages == [message]
+
+
+@pytest.mark.usefixtures("sweeping")
+def test_a_sweep_goes_on_after_a_failure_and_stops_when_interrupted(composed: Compose):
+    assert str(run_and_record(failing(ValueError("no")), composed())) == "nan"
+    with pytest.raises(SystemExit):
+        run_and_record(failing(KeyboardInterrupt()), composed())
+
+
+def test_the_cause_behind_lightnings_exit_is_recorded(composed: Compose, tmp_path: Path):
+    def train(cfg: DictConfig) -> dict:  # noqa: ARG001
+        try:
+            raise RuntimeError("out of memory")
+        except RuntimeError:
+            raise SystemExit(1)  # noqa: B904
+
+    with pytest.raises(SystemExit):
+        run_and_record(train, composed())
+    result = RunResult.read(tmp_path / "run")
+    assert result is not None
+    assert result.error == "RuntimeError: out of memory"
+
+
+@pytest.mark.usefixtures("sweeping")
+def test_an_ended_reader_interrupts_a_run_and_keeps_its_exit_status(composed: Compose):
+    error = SystemExit(141)
+    error.__context__ = BrokenPipeError()
+    with pytest.raises(SystemExit) as end:
+        record_failure(composed(), error)
+    assert end.value.code == 141
+
+
+def test_a_failure_says_how_to_continue(composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").touch()
+    with pytest.raises(SystemExit):
+        run_and_record(failing(KeyboardInterrupt()), composed())
+    result = RunResult.read(tmp_path / "run")
+    assert result is not None
+    assert result.error == "interrupted (to continue after the last whole epoch: ckpt_path=run/checkpoints/last.ckpt)"
+
+
+def test_the_error_itself_is_raised_on_demand(composed: Compose, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(ValueError, match="no"):
+        run_and_record(failing(ValueError("no")), composed())
+
+
+def test_places_and_resources_are_no_part_of_the_recorded_configuration(composed: Compose):
+    here, there = composed("threads=1"), composed("threads=2", "data_dir=elsewhere", "logger=none", folder="other")
+    assert recorded_config(here) == recorded_config(there)
+    assert recorded_config(composed("seed=1")) != recorded_config(here)
+    assert identification(here)["config"]["threads"] is None
+
+
+def test_a_sweeper_looks_at_validation_or_else_at_the_test():
+    def result(**metrics: float) -> RunResult:
+        return RunResult(status="finished", seed=0, overrides=[], config={}, metrics=metrics)
+
+    assert objective(result(**{"val/acc": 0.5, "test/acc": 0.25})) == 0.5
+    assert objective(result(**{"test/acc": 0.25})) == 0.25
+    assert str(objective(result())) == "nan"
+
+
+@pytest.mark.parametrize(("tested_epoch", "epoch", "acc"), [(1, 1, 0.9), (2, 2, 0.8), (None, 2, 0.8)])
+def test_the_metrics_are_those_of_the_tested_epoch(tested_epoch: int | None, epoch: int, acc: float):
+    history = SimpleNamespace(
+        epochs=[{"epoch": 1, "val/acc": 0.9}, {"epoch": 2, "val/acc": 0.8}], images_per_second=5.0
+    )
+    results = training_results(trainer(), history, SimpleNamespace(results=[]), Stopwatch(), tested_epoch=tested_epoch)
+    assert results["epoch"] == epoch
+    assert results["metrics"] == {"val/acc": acc, "test/acc": 0.75}
+    assert results["history"] == history.epochs
+    assert results["data"] == {"name": "csv", "fingerprint": "sha256:1", "train": 3, "val": 2, "test": 4}
+    assert results["model"] == {"name": "mlp", "parameters": 6}
+    assert results["environment"]["device"] == "cpu"
+
+
+def test_a_run_without_a_whole_epoch_has_test_metrics_alone():
+    history = SimpleNamespace(epochs=[], images_per_second=0.0)
+    results = training_results(trainer(), history, SimpleNamespace(results=[]), Stopwatch(), tested_epoch=None)
+    assert results["epoch"] is None
+    assert results["metrics"] == {"test/acc": 0.75}
+
+
+def trainer() -> SimpleNamespace:
+    model = nn.Linear(2, 2)
+    model.name = "mlp"
+    datamodule = SimpleNamespace(
+        name="csv", fingerprint="sha256:1", train_indices=range(3), val_indices=range(2), test=range(4)
+    )
+    metrics = {"test/acc": torch.tensor(0.75), "val/acc": torch.tensor(0.1)}
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    return SimpleNamespace(datamodule=datamodule, lightning_module=model, callback_metrics=metrics, strategy=strategy)
+
+
+def test_a_gpu_has_its_name(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device}")
+    strategy = SimpleNamespace(root_device=torch.device("cuda:1"))
+    assert device_name(SimpleNamespace(strategy=strategy)) == "GPU cuda:1"
