@@ -34,6 +34,7 @@ def predict(cfg: "DictConfig") -> "tuple[list[Prediction], dict[str, str]]":
     import torch
     from rich.console import Console
 
+    from mnist_exp.analysis import picture_predictions
     from mnist_exp.models.checkpoint import load_classifier
 
     torch.set_num_threads(cfg.threads or torch.get_num_threads())

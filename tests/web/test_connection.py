@@ -62,6 +62,21 @@ def test_the_second_request_of_a_connection_has_the_same_limit(monkeypatch: pyte
                 assert closed_by_the_server(client)
 
 
+def test_a_connection_that_is_used_again_and_again_stays_open(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connection, "EXCHANGE_SECONDS", 2.0)
+    started = time.monotonic()
+    with serving() as url, connect(url) as client, client.makefile("rb") as answers:
+        while time.monotonic() - started < 2.5:
+            client.sendall(b"GET /models HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert answers.readline().startswith(b"HTTP/1.1 200")
+            length = 0
+            while (line := answers.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split()[1])
+            assert len(answers.read(length)) == length > 0
+            time.sleep(0.05)
+
+
 def test_a_client_that_does_not_read_its_answers_is_let_go(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(connection, "EXCHANGE_SECONDS", 0.5)
     lost = threading.Event()
