@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from mnist_exp.analysis.statistics import expected_calibration_error, wilson_interval
 from mnist_exp.data.digits import Digits
@@ -25,8 +24,8 @@ from mnist_exp.models.checkpoint import trained_epochs
 if TYPE_CHECKING:
     from rich.table import Table
 
-GALLERY, COLUMNS = 36, 6  # mistakes to look at, and how many of them in a row
-TILE, CAPTION = 146, 34  # pixels: the width of one mistake, and the height of the text below it
+MISTAKES = 36  # in the picture of the worst ones
+LETTERS = 12  # of a subset's name below a mistake
 EVENTS = "events.out.tfevents"  # how the names of TensorBoard's files start
 
 Subsets = Mapping[str, Digits]
@@ -82,33 +81,23 @@ def write_evaluation(run_dir: Path, label: str, evaluation: Mapping[str, Any], s
         epoch = evaluation["checkpoint"]["epoch"]  # the x axis, as in training
         for key, value in scalars.items():
             writer.add_scalar(f"{label}/{key}", value, epoch)
-        writer.add_image(f"{label}/worst_mistakes", gallery(subsets, probs), epoch, dataformats="HW")
+        writer.add_image(f"{label}/worst_mistakes", worst_mistakes(subsets, probs), epoch, dataformats="HWC")
     return path
 
 
-def gallery(subsets: Subsets, probs: Probs) -> np.ndarray:
-    """A picture of the mistakes made with most confidence, as many from each subset: grey, uint8 (H, W)."""
-    count = max(1, GALLERY // len(subsets))
-    mistakes = [(name, index) for name in subsets for index in worst_mistakes(subsets[name], probs[name], count)]
-    mistakes = mistakes[:GALLERY]
-    font = ImageFont.load_default(size=11)
-    sheet = Image.new("L", (COLUMNS * TILE, max(1, -(-len(mistakes) // COLUMNS)) * (TILE + CAPTION)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for place, (name, index) in enumerate(mistakes):
-        at = place % COLUMNS * TILE, place // COLUMNS * (TILE + CAPTION)
-        picture = Image.fromarray(subsets[name].images[index].numpy())
-        sheet.paste(picture.resize((TILE - 6, TILE - 6), Image.Resampling.NEAREST), at)
-        answer, truth = probs[name][index], int(subsets[name].labels[index])
-        caption = f"{truth} as {answer.argmax()}, {answer.max():.0%}\n{name.split('/')[-1]} #{index}"
-        draw.text((at[0], at[1] + TILE - 6), caption, fill="black", font=font)
-    return np.asarray(sheet)
+def worst_mistakes(subsets: Subsets, probs: Probs) -> np.ndarray:
+    """A picture of the mistakes made with most confidence, as many from each subset: uint8 (H, W, 3)."""
+    from mnist_exp.analysis import figures
 
-
-def worst_mistakes(digits: Digits, probs: np.ndarray, count: int) -> list[int]:
-    """Indices of the mistakes made with most confidence, the worst first."""
-    wrong = np.flatnonzero(probs.argmax(axis=1) != digits.labels.numpy())
-    order = np.argsort(-probs[wrong].max(axis=1), kind="stable")
-    return wrong[order][:count].tolist()
+    rows: dict[str, list[figures.Mistake]] = {}
+    for name, digits in list(subsets.items())[:MISTAKES]:
+        family, _, member = name.partition("/")
+        images, labels = digits.images.numpy(), digits.labels.numpy()
+        worst = figures.most_confident_mistakes(probs[name], labels, images, count=max(1, MISTAKES // len(subsets)))
+        named = [mistake._replace(note=f"{mistake.note}\n{member[:LETTERS]}".strip()) for mistake in worst]
+        rows.setdefault(family, []).extend(named)
+    shown = {family: mistakes for family, mistakes in rows.items() if mistakes}
+    return figures.pixels(figures.mistakes(shown or {"No mistakes": []}))
 
 
 def describe_checkpoint(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,14 @@ import re
 
 import pytest
 from hydra import compose, initialize_config_dir
-from made_runs import make_config
+from made_runs import make_config, make_run
 from omegaconf import OmegaConf
 
 from mnist_exp.analysis import groups
 from mnist_exp.analysis.factors import find_factors
 from mnist_exp.analysis.groups import label_groups, labels_spell_factors, settings_of
+from mnist_exp.analysis.report import write_report
+from mnist_exp.analysis.runs import collect
 from mnist_exp.cli.overrides import CONF
 from mnist_exp.result import RunResult
 
@@ -146,3 +148,38 @@ def test_the_shipped_experiments_give_their_names():
     settings = settings_of([each.config for each in results])
     assert settings["model"] == ("mlp", "fast", "mlp", "cnn")
     assert settings["trainer.limit_train_batches"] == ("null", "115", "null", "null")
+
+
+# --- in the report ---
+
+
+def header_of(markdown, caption):
+    """The header of the table under a caption."""
+    line = markdown.split(f"*{caption}")[1].split("\n\n")[1].splitlines()[0]
+    return [cell.strip(" `") for cell in line.strip("|").split(" | ")]
+
+
+def test_the_report_lists_what_short_names_leave_out(tmp_path):
+    for typed, acc in (("experiment=solution1", 0.88), ("experiment=fast", 0.99)):
+        make_run(tmp_path / typed, typed, acc=acc)
+    markdown = write_report(collect([tmp_path]), name="t").markdown
+    assert header_of(markdown, "Groups")[:2] == ["group", "n"]
+    assert header_of(markdown, "Settings that are not the same") == ["setting", "fast", "solution1"]
+    assert "| `trainer.max_epochs` | `1` | `5` |" in markdown
+
+
+def test_of_many_groups_the_settings_are_columns(tmp_path):
+    for size in (8, 16, 32):
+        make_run(tmp_path / str(size), "experiment=fast", f"data.batch_size={size}", acc=0.9 - size / 1000)
+    markdown = write_report(collect([tmp_path]), name="t").markdown
+    assert header_of(markdown, "Settings that are not the same") == ["group", "data.batch_size"]
+    assert "| `fast, data.batch_size=16` | `16` |" in markdown
+
+
+def test_what_labels_spell_out_is_not_listed_again(tmp_path):
+    for data in ("csv", "image"):
+        make_run(tmp_path / data, f"data={data}")
+    markdown = write_report(collect([tmp_path]), name="t").markdown
+    assert header_of(markdown, "Groups")[:2] == ["data", "n"]
+    assert "What differs" not in markdown
+    assert "What differs" not in write_report(collect([tmp_path / "csv"]), name="t").markdown

@@ -18,7 +18,6 @@ from mnist_exp.analysis.scores import (
     accuracy,
     column_names,
     describe_checkpoint,
-    gallery,
     score,
     table,
     worst_mistakes,
@@ -74,30 +73,41 @@ def test_an_accuracy_may_have_its_interval():
 # --- mistakes ---
 
 
-def test_the_worst_mistakes_are_the_most_confident():
-    digits = digits_of([0, 1, 2, 3])
+@pytest.fixture
+def drawn(monkeypatch):
+    """What the picture of mistakes is drawn from: title -> (value of the pixels, label, answer, note) of each."""
+    rows = {}
+
+    def record(shown):
+        rows.update({title: [(m.image[0, 0], m.label, m.answer, m.note) for m in row] for title, row in shown.items()})
+
+    monkeypatch.setattr("mnist_exp.analysis.figures.mistakes", record)
+    monkeypatch.setattr("mnist_exp.analysis.figures.pixels", lambda _: None)
+    return rows
+
+
+def test_the_worst_mistakes_are_the_most_confident(drawn):
     probs = np.concatenate([answers([0], 0.9), answers([2], 0.6), answers([3], 0.8), answers([4], 0.6)])
-    assert worst_mistakes(digits, probs, 36) == [2, 1, 3]
-    assert worst_mistakes(digits, probs, 2) == [2, 1]
+    worst_mistakes({"test": digits_of([0, 1, 2, 3])}, {"test": probs})
+    assert drawn == {"test": [(2, 2, 3, "80% #2"), (1, 1, 2, "60% #1"), (3, 3, 4, "60% #3")]}
 
 
-def test_the_gallery_shows_the_worst_mistake_first():
-    digits = digits_of([0, 1, 2])
-    probs = np.concatenate([answers([0], 0.9), answers([2], 0.6), answers([3], 0.8)])
-    sheet = gallery({"test": digits}, {"test": probs})
-    assert sheet.dtype == np.uint8
-    assert np.array_equal(sheet[:140, :140], np.full((140, 140), 2))
-    assert np.array_equal(sheet[:140, 146:286], np.full((140, 140), 1))
-    assert (sheet[:140, 292:] == 255).all()
+def test_a_family_has_a_row_for_its_members(drawn, three):
+    worst_mistakes(*three)
+    assert drawn == {"pen": [(1, 1, 7, "100% #1\nthick")]}
 
 
-def test_the_gallery_has_as_many_mistakes_from_each_subset_and_a_place_for_none():
-    wrong = {name: (digits_of([1] * 20), answers([2] * 20)) for name in "abc"}
-    sheet = gallery({name: digits for name, (digits, _) in wrong.items()}, {name: p for name, (_, p) in wrong.items()})
-    assert sheet.shape == (6 * 180, 6 * 146)  # 12 from each, in 6 rows
-    starts = [sheet[row * 180, column * 146] for row in range(6) for column in range(6)]
-    assert starts == [*range(12)] * 3
-    assert gallery({"a": digits_of([1])}, {"a": answers([1])}).shape == (180, 6 * 146)
+@pytest.mark.parametrize(("subsets", "each"), [(1, 36), (3, 12), (5, 7), (36, 1), (40, 1)])
+def test_each_subset_shows_as_many_mistakes_and_all_together_36_at_most(drawn, subsets, each):
+    names = [f"s{number}" for number in range(subsets)]
+    worst_mistakes({name: digits_of([1] * 50) for name in names}, {name: answers([2] * 50) for name in names})
+    assert {len(row) for row in drawn.values()} == {each}
+    assert list(drawn) == names[:36]
+
+
+def test_without_a_mistake_the_picture_says_so(drawn):
+    worst_mistakes({"test": digits_of([1])}, {"test": answers([1])})
+    assert drawn == {"No mistakes": []}
 
 
 # --- where they go ---
