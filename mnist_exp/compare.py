@@ -4,6 +4,7 @@ python -m mnist_exp.compare runs=outputs/sweeps/puzzle
 """
 
 import hashlib
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,48 +25,58 @@ MNIST_FINGERPRINT = "sha256:1e35582d42a90940c55b956deb61875c020b567ed20e3c5b174f
 
 
 def compare(cfg: "DictConfig") -> Path:
-    """Writes the report and returns its folder. Raises ValueError for what the user should mend."""
+    """Writes the report and returns its folder. Raises ValueError for what the user can fix."""
     from omegaconf import OmegaConf
 
-    from mnist_exp.analysis.markdown import counted
-    from mnist_exp.analysis.publish import publish
+    from mnist_exp.analysis.publish import check_free, publish, report_folder
     from mnist_exp.analysis.report import write_report
     from mnist_exp.analysis.runs import collect
 
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
-    asked = plain["compare"]
+    # Where the report goes: nothing else may be there.
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
     paths = [Path(run) for run in as_list(plain["runs"])]
     if not paths:
-        raise ValueError("compare what? runs=outputs/sweeps/<name>, or several: runs=[a,b]")
+        raise ValueError("no runs are given. Name a folder, runs=outputs/sweeps/<name>, or several: runs=[a,b]")
+    name = str(plain["name"] or default_name(paths))
+    folder = report_folder(Path(plain["reports_dir"]), name)
+    check_free(folder)
+
+    # Read the runs, compare them, write it down.
+    asked = plain["compare"]
     study = collect(paths, epochs=as_list(asked["epochs"]), borrow=as_list(asked["borrow"]))
-    name = plain["name"] or "+".join(map(name_of, paths))[:100]
     report = write_report(
         study,
-        title=f"{name}: {counted(study.finished['run'].nunique(), 'run')} compared",
+        name=name,
         start=asked["from"],
         end=asked["to"],
         pictures=lambda fingerprint: mnist_pictures(Path(plain["data_dir"]), fingerprint),
         command=command_line(),
     )
-    folder = Path(plain["reports_dir"]) / name
     publish(report, study, folder)
     show(report, folder)
     return folder
 
 
 def as_list(value: Any) -> list[Any]:
-    """A list without repetitions, nothing as an empty one, and a single value as a list of one."""
-    return list(dict.fromkeys(value)) if isinstance(value, list) else [] if value is None else [value]
+    """A list without repetitions. None becomes an empty list, a single value a list of one."""
+    if value is None:
+        return []
+    return list(dict.fromkeys(value)) if isinstance(value, list) else [value]
+
+
+def default_name(paths: list[Path]) -> str:
+    """The folders' names, joined by +, at most 100 bytes."""
+    return os.fsencode("+".join(map(name_of, paths)))[:100].decode(errors="ignore")
 
 
 def name_of(path: Path) -> str:
-    """A sweep's or runs folder's own name; a single run is called by its time alone, so its parent's comes first."""
+    """The folder's own name. A single run's folder is only a time, so its parent's name comes first."""
     path = path.resolve()
     return f"{path.parent.name}_{path.name}" if (path / ".hydra").exists() else path.name
 
 
 def command_line() -> str:
+    """The command as it was typed."""
     from hydra.core.hydra_config import HydraConfig
 
     overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
@@ -73,7 +84,7 @@ def command_line() -> str:
 
 
 def mnist_pictures(data_dir: Path, fingerprint: str) -> "NDArray[np.uint8] | None":
-    """MNIST's test images, uint8 (10000, 28, 28), read without torch; None for other data or where there are none."""
+    """MNIST's test images, uint8 (10000, 28, 28), read without torch. None for other data, or if they are missing."""
     name = "t10k-images-idx3-ubyte"
     path = data_dir / "MNIST" / "raw" / name
     if fingerprint != MNIST_FINGERPRINT or not path.is_file():
@@ -85,14 +96,14 @@ def mnist_pictures(data_dir: Path, fingerprint: str) -> "NDArray[np.uint8] | Non
 
 
 def show(report: "Report", folder: Path) -> None:
-    """The beginning of the report, up to its verdict, and where to find the rest."""
+    """Prints the beginning of the report, up to the end of its verdict, and where the rest is."""
     from rich.console import Console
     from rich.markdown import Markdown
 
     console = Console()
     if not console.is_terminal:
         console.width = 160
-    console.print(Markdown("\n## ".join(report.markdown.split("\n## ")[:2])))
+    console.print(Markdown("\n## ".join(report.markdown.split("\n## ")[:2]), hyperlinks=False))
     print(f"\n{folder}/report.html: the whole report (also report.md, runs.csv, and in TensorBoard)")
 
 

@@ -15,7 +15,7 @@ from mnist_exp.models.checkpoint_paths import run_folders
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from mnist_exp.analysis.model_card import Row
+    from mnist_exp.analysis.model_card import ExportedFile
     from mnist_exp.data.digits import Digits
     from mnist_exp.models.classifier import DigitClassifier
 
@@ -35,7 +35,7 @@ def export(cfg: "DictConfig") -> list[Path]:
     from rich.console import Console
     from rich.markup import escape
 
-    from mnist_exp.analysis.model_card import Row, table
+    from mnist_exp.analysis.model_card import ExportedFile, files_table
     from mnist_exp.analysis.scores import describe_checkpoint
     from mnist_exp.data.image_datamodule import load_mnist
     from mnist_exp.models.checkpoint import load_classifier
@@ -51,9 +51,9 @@ def export(cfg: "DictConfig") -> list[Path]:
         run_dir = run_dirs[path]
         with Console(stderr=True).status(f"exporting {escape(str(path))}"):
             files = write_files(model, path, run_dir / "export", formats=cfg.formats, images=test.images)
-            rows = [Row(*file) for file in files]
+            rows = [ExportedFile(*file) for file in files]
             cards.append(write_model_card(run_dir, model, describe_checkpoint(path, config), config, rows, test))
-        Console(width=None if sys.stdout.isatty() else 200).print(table(rows))
+        Console(width=None if sys.stdout.isatty() else 200).print(files_table(rows))
         print(f"kept in {run_dir / 'export'}, described in {cards[-1]}")
     return cards
 
@@ -75,7 +75,7 @@ def write_model_card(
     model: "DigitClassifier",
     checkpoint: dict[str, Any],
     config: dict[str, Any],
-    files: "list[Row]",
+    files: "list[ExportedFile]",
     test: "Digits",
 ) -> Path:
     """Write MODEL_CARD.md to the run folder. Returns its path.

@@ -37,12 +37,12 @@ def main(run_dirs: Sequence[Path], *, data_dir: Path, images: Path) -> None:
     drawn = {"corruptions": contact_sheet(data_dir)}
     if graded := {name: run for name, run in runs.items() if run.keys() >= set(SEVERITIES.values())}:
         accuracies = pd.concat([by_severity(run).assign(group=name) for name, run in graded.items()])
-        drawn["severity"] = figures.severities(accuracies, figures.Look.of(list(graded)))
+        drawn["severity"] = figures.accuracy_by_severity(accuracies, figures.GroupStyles.of(list(graded)))
         print(falling(accuracies))
     if tested := {name: run for name, run in runs.items() if "all" in run}:
         accuracies = pd.concat([by_suite(run).assign(group=name) for name, run in tested.items()])
         shared = accuracies.groupby("suite", sort=False).filter(lambda rows: len(rows) == len(tested))
-        drawn["suites"] = figures.bars(shared, figures.Look.of(list(tested)))
+        drawn["suites"] = figures.accuracy_by_suite(shared, figures.GroupStyles.of(list(tested)))
     for name, figure in drawn.items():
         path = images / f"{name}.png"
         with atomic_write(path) as partial:

@@ -3,25 +3,25 @@
 python -m pytest tests/test_compare.py -v
 """
 
-import base64
 import hashlib
+import json
 import os
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
-from made_runs import make_run
+from made_runs import make_run, write_result
+from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mnist_exp import compare as compare_module
 from mnist_exp.cli.overrides import CONF
-from mnist_exp.compare import MNIST_FINGERPRINT, as_list, compare, name_of
+from mnist_exp.compare import MNIST_FINGERPRINT, as_list, compare, default_name, name_of
 
 
 @pytest.fixture
@@ -33,10 +33,14 @@ def sweep(tmp_path):
     return tmp_path / "sweeps" / "puzzle"
 
 
-def compared(tmp_path, *overrides):
+def config(tmp_path, *overrides, **settings):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("compare", [f"reports_dir={tmp_path}/reports", f"data_dir={tmp_path}", *overrides])
-    return compare(cfg)
+    return OmegaConf.merge(cfg, settings)
+
+
+def compared(tmp_path, *overrides):
+    return compare(config(tmp_path, *overrides))
 
 
 def run_command(cwd, *overrides, **environment):
@@ -57,7 +61,7 @@ def test_the_report_has_all_its_forms_and_is_named_after_the_sweep(tmp_path, swe
     folder = compared(tmp_path, f"runs={sweep}")
     assert folder == tmp_path / "reports" / "puzzle"
     names = {path.name.partition(".out.")[0] for path in folder.iterdir()}
-    assert names == {"report.md", "report.html", "runs.csv", "figures", "events"}
+    assert names == {"report.md", "report.html", "runs.csv", "figures", "events", ".report.json"}
     assert {path.name for path in (folder / "figures").iterdir()} == {"learning_curves.png", "time.png"}
 
 
@@ -68,49 +72,39 @@ def test_the_table_of_runs_holds_every_digit(tmp_path, sweep):
     assert list(runs.columns[:7]) == ["run", "status", "group", "model", "seed", "test/acc", "val/acc"]
 
 
-def test_a_second_report_replaces_the_first_whole(tmp_path, sweep):
+def test_a_second_report_replaces_the_first(tmp_path, sweep):
     folder = compared(tmp_path, f"runs={sweep}")
-    (folder / "stale").touch()
+    first = (folder / "runs.csv").read_text()
+    make_run(sweep / "model=mlp,seed=2", "model=mlp", seed=2)
     assert compared(tmp_path, f"runs={sweep}") == folder
-    assert not (folder / "stale").exists()
+    assert (folder / "runs.csv").read_text() != first
     assert [path.name for path in folder.parent.iterdir()] == ["puzzle"]
 
 
-def test_a_report_that_fails_leaves_the_earlier_one(tmp_path, sweep, monkeypatch):
-    folder = compared(tmp_path, f"runs={sweep}")
-    monkeypatch.setattr("mnist_exp.analysis.publish.write_events", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        compared(tmp_path, f"runs={sweep}")
-    assert (folder / "report.md").exists()
-    assert [path.name for path in folder.parent.iterdir()] == ["puzzle"]
+@pytest.mark.parametrize("overrides", [["reports_dir=sweeps"], ["name=puzzle", "reports_dir=sweeps"]])
+def test_the_runs_are_never_replaced_by_their_report(tmp_path, sweep, overrides, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.read_bytes() for path in sweep.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match=r"is in the way: the report goes to sweeps/puzzle"):
+        compared(tmp_path, f"runs={sweep}", *overrides)
+    assert {path: path.read_bytes() for path in sweep.rglob("*") if path.is_file()} == before
 
 
-class Page(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.tags = []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def of(self, tag):
-        return [attrs for name, attrs in self.tags if name == tag]
+@pytest.mark.parametrize("name", ["..", ".", "../sweeps/puzzle", "/etc", "a/b"])
+def test_a_report_stays_in_its_folder(tmp_path, sweep, name):
+    with pytest.raises(ValueError, match="cannot name a report"):
+        compared(tmp_path, f"runs={sweep}", f"name={name}")
+    assert {path.name for path in tmp_path.iterdir()} == {"sweeps"}
 
 
-def test_the_page_needs_no_other_file_and_reads_without_eyes(tmp_path, sweep):
-    folder = compared(tmp_path, f"runs={sweep}")
-    text = (folder / "report.html").read_text()
-    page = Page()
-    page.feed(text)
-    assert not re.search(r"(src|href)=\"(?!data:)|url\(|@import|<script", text)
-    assert page.of("html") == [{"lang": "en"}]
-    assert len(page.of("h1")) == 1
-    assert len(page.of("caption")) == len(page.of("table")) == 3
-    assert all(header["scope"] in ("row", "col") for header in page.of("th"))
-    pictures = page.of("img")
-    assert all(picture["alt"] and picture["width"] for picture in pictures)
-    embedded = [base64.b64decode(picture["src"].partition(",")[2]) for picture in pictures]
-    assert sorted(embedded) == sorted(path.read_bytes() for path in (folder / "figures").iterdir())
+def test_a_mistake_in_the_place_is_told_before_the_runs_are_read(tmp_path):
+    with pytest.raises(ValueError, match="cannot name a report"):
+        compared(tmp_path, "runs=nowhere", "name=..")
+
+
+def test_a_long_list_of_runs_makes_a_name_that_a_file_system_takes(tmp_path):
+    assert default_name([tmp_path / ("ä" * 40)] * 3) == "ä" * 40 + "+" + "ä" * 9
+    assert default_name([tmp_path / "a", tmp_path / "b"]) == "a+b"
 
 
 def test_tensorboard_reads_the_report(tmp_path, sweep):
@@ -172,6 +166,7 @@ def test_the_command_shows_the_verdict_and_leaves_nothing_but_its_report(tmp_pat
     assert not re.search(r"\| +(torch|pytorch_lightning)$", done.stderr, re.MULTILINE)  # they would take seconds
     assert done.returncode == 0, done.stderr
     assert "model=cnn has the highest mean test accuracy: 90.50%" in done.stdout
+    assert "outputs/reports/puzzle/report.html: the whole report" in done.stdout
     assert {path.name for path in set(tmp_path.iterdir()) - before} == {"outputs"}
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.glob("outputs/*/*")] == ["outputs/reports/puzzle"]
     assert (
@@ -191,4 +186,40 @@ def test_nothing_to_compare_is_an_error_that_shows_how(tmp_path):
 
 
 def test_one_value_is_a_list_of_one():
-    assert (as_list("a"), as_list(["a", "b"]), as_list(None)) == (["a"], ["a", "b"], [])
+    assert (as_list("a"), as_list(["a", "b", "a"]), as_list(None)) == (["a"], ["a", "b"], [])
+
+
+# --- runs of a stranger ---
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>`|\x1b[31m\ud800[/b]$\\"
+BLOCKS = "html head meta title style body main h1 h2 p ul li strong em code div table caption thead tbody tr th td"
+DRAWN = "figure figcaption svg g path use defs clipPath rect text image"
+
+
+def test_texts_of_a_run_stay_text_wherever_they_are_shown(tmp_path, capsys):
+    runs = tmp_path / "<img src=x onerror=alert(1)>"
+    environment = dict.fromkeys(("torch", "lightning", "commit", "python", "dirty"), HOSTILE)
+    for index in range(2):
+        run = make_run(runs / f"[b]{index}", acc=0.9 - index / 100)
+        result = json.loads((run / "result.json").read_text())
+        model = {"name": f"{index}{HOSTILE}", HOSTILE: f"{HOSTILE}{index}"}
+        hostile = {
+            "name": HOSTILE,
+            "overrides": [f"model={index}{HOSTILE}", f"{HOSTILE}=1"],
+            "config": result["config"] | {"model": model},
+            "data": {"name": HOSTILE, "fingerprint": HOSTILE},
+            "environment": environment | {"device": f"{index}{HOSTILE}"},
+        }
+        (run / "result.json").write_text(json.dumps(result | hostile))
+    failed = {"status": "failed", "seed": 0, "overrides": [], "config": {}, "error": HOSTILE, "traceback": HOSTILE}
+    write_result(runs / "failed", failed)
+    folder = compare(config(tmp_path, runs=[str(runs)]))
+    page = (folder / "report.html").read_text()
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") > 10
+    assert set(re.findall(r"<(\w+)", page)) <= {*BLOCKS.split(), *DRAWN.split()}
+    assert not re.search(r"<[^>]*\son\w+=", page)
+    shown = capsys.readouterr().out
+    assert "alert(1)" in shown
+    assert "[/b]" in shown
+    for text in (shown, (folder / "report.md").read_text(), (folder / "runs.csv").read_text(), page):
+        assert "\x1b" not in text

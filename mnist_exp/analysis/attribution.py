@@ -4,10 +4,11 @@ The two recipes are the corners of a full factorial: runs exist for every combin
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from mnist_exp.analysis import figures
-from mnist_exp.analysis.markdown import NOTHING, code, counted, interval, paragraphs, points, table
+from mnist_exp.analysis.markdown import NOTHING, code, counted, interval, markdown_table, paragraphs, points
 from mnist_exp.analysis.runs import Study, check_factor, check_level
 from mnist_exp.analysis.statistics import Factorial
 
@@ -58,7 +59,7 @@ def corner_groups(study: Study, corners: Corners | None) -> list[str]:
     return [group for group in study.groups if tuple(study.of(group)[study.factors].iloc[0]) in wanted]
 
 
-def attribution(study: Study, corners: Corners | None, drawn: dict[str, bytes]) -> str:
+def attribution(study: Study, corners: Corners | None, drawn: dict[str, figures.Plot]) -> str:
     """The section; empty without corners.
 
     drawn: gets the figure.
@@ -76,7 +77,7 @@ def attribution(study: Study, corners: Corners | None, drawn: dict[str, bytes]) 
     order = sorted(shares, key=lambda factor: -abs(shares[factor].mean))
     parts = ", ".join(f"{factor} {points(shares[factor].mean)}" for factor in order)
     start, end = (code(" ".join(f"{factor}={level}" for factor, level in corner.items())) for corner in corners)
-    drawn["attribution"] = figures.png(figures.shares(shares))
+    drawn["attribution"] = partial(figures.shares_of_the_gap, shares)
     left_out = f"; seeds {', '.join(map(str, factorial.left_out))} are left out, because they lack runs"
     return paragraphs(
         "## Which factor makes the difference",
@@ -106,7 +107,7 @@ def effects_table(factorial: Factorial, corners: Corners, order: Sequence[str]) 
         )
     rows.append(["the gap", "", "", points(gap.mean), interval(gap), "100%" if gap.mean else NOTHING, "", ""])
     header = ["factor", "from", "to", "share", "95% interval", "of the gap", "main effect", "95% interval"]
-    return table("Effects on test accuracy, percentage points", header, rows)
+    return markdown_table("Effects on test accuracy, percentage points", header, rows)
 
 
 def interactions_table(factorial: Factorial) -> str:
@@ -114,4 +115,6 @@ def interactions_table(factorial: Factorial) -> str:
     if not pairs:
         return ""
     rows = [[code(" × ".join(pair)), points(effect.mean), interval(effect)] for pair, effect in pairs]
-    return table("Interactions of two factors, percentage points", ["factors", "interaction", "95% interval"], rows)
+    return markdown_table(
+        "Interactions of two factors, percentage points", ["factors", "interaction", "95% interval"], rows
+    )

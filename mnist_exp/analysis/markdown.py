@@ -1,4 +1,7 @@
-"""Numbers, names and tables as Markdown."""
+"""Numbers, names and tables as Markdown.
+
+Text from a run (a name, a level, a device, an error) is not ours: it goes through `code` wherever it is written.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +12,11 @@ import pandas as pd
 from mnist_exp.analysis.statistics import Difference, Summary
 
 NOTHING = "–"
+LONGEST_CODE = 400  # letters of a text from a run; an error may hold a whole traceback
 
 
-def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table under its caption, without empty columns. Those of numbers (no `code`) are set to the right."""
+def markdown_table(caption: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table under its caption. Empty columns are left out; columns of numbers (no `code`) are aligned right."""
     cells = [[str(cell) for cell in row] for row in rows]
     used = [index for index in range(len(header)) if any(row[index] not in ("", NOTHING) for row in cells)]
     header, cells = [header[index] for index in used], [[row[index] for index in used] for row in cells]
@@ -22,9 +26,15 @@ def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) ->
 
 
 def code(text: Any) -> str:
-    """Foreign text, made harmless within a line or a table cell."""
-    plain = " ".join(str(text).replace("`", "'").replace("|", "¦").split())
-    return f"`{plain}`"
+    """Text from elsewhere as inline code. It cannot end the code, nor the table cell or line that it is written in."""
+    plain = plain_text(text).replace("`", "'").replace("|", "¦")
+    plain = plain if len(plain) <= LONGEST_CODE else f"{plain[: LONGEST_CODE - 1]}…"
+    return f"`{plain} `" if plain.endswith("\\") or not plain else f"`{plain}`"  # \\` would not end the code
+
+
+def plain_text(text: Any) -> str:
+    """Text from elsewhere on one line, with `�` for what cannot be printed: control codes, half characters, ..."""
+    return "".join(sign if sign.isprintable() else "�" for sign in " ".join(str(text).split()))
 
 
 def paragraphs(*parts: str) -> str:
@@ -58,8 +68,10 @@ def p_value(p: float) -> str:
 
 
 def corrected(p: float, by_holm: float) -> str:
+    """A p-value, and in brackets the one that is corrected for all pairs."""
     return NOTHING if np.isnan(p) else f"{p_value(p)} ({p_value(by_holm)})"
 
 
 def counted(count: int, noun: str) -> str:
+    """3 runs, 1 run"""
     return f"{count} {noun}" + "s" * (count != 1)

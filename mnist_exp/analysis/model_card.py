@@ -1,4 +1,4 @@
-"""The model card of a checkpoint: what it is, how good, and what not to ask of it (after Mitchell et al. 2019)."""
+"""The model card of a checkpoint: what it is, how good, and what not to use it for (after Mitchell et al. 2019)."""
 
 import json
 import os
@@ -9,13 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mnist_exp.analysis import markdown
-from mnist_exp.analysis.markdown import NOTHING, code, number, paragraphs, percent
+from mnist_exp.analysis.markdown import NOTHING, code, markdown_table, number, paragraphs, percent, plain_text
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-LOWEST = 6  # sets named among the limits
+LOWEST = 6  # how many of the sets with the lowest accuracy the limits name
 
 EXAMPLES = {
     "model.onnx": """\
@@ -35,10 +34,11 @@ print(model(images).argmax(dim=1))""",
 }
 
 
-class Row(NamedTuple):
-    """A file, and how its answers compare with the checkpoint's on n images. The checkpoint itself has no difference.
+class ExportedFile(NamedTuple):
+    """A file, and how its answers compare with the checkpoint's on n images.
 
-    size: bytes. seconds: that one image takes by itself, the median of many.
+    size: bytes. difference: the largest between two probabilities, None for the checkpoint itself (a file with another
+    label is not written). seconds: for one image by itself, the median of many.
     """
 
     file: str
@@ -55,29 +55,36 @@ class Row(NamedTuple):
 HEADER = ["file", "size", "largest difference", "same labels", "one image"]
 
 
-def table(rows: Sequence[Row]) -> "Table":
+def files_table(files: Sequence[ExportedFile]) -> "Table":
+    """For the terminal: a row per file."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
+    from rich.text import Text
 
-    shown = Table(HEADER[0], box=SIMPLE_HEAD)
+    table = Table(HEADER[0], box=SIMPLE_HEAD)
     for name in HEADER[1:]:
-        shown.add_column(name, justify="right")
-    for row in rows:
-        shown.add_row(*row.cells())
-    return shown
+        table.add_column(name, justify="right")
+    for file in files:
+        table.add_row(*map(Text, file.cells()))
+    return table
 
 
 def read_evaluations(run_dir: Path, sha256: str) -> dict[str, dict[str, Any]]:
-    """What `evaluate` left in the run folder, by suite.
+    """The evaluations in the run folder, by suite: `evaluation-<suite>.json`, as `evaluate` writes them.
 
-    Without what another checkpoint answered, and what was asked of a part of the images (suite.every): such are the
-    points of a curve over severities, and the hardest of them would stand for the whole.
+    Evaluations of another checkpoint are left out (`sha256` is this one's), and those on a part of the images
+    (`suite.every`). Such parts are the points of a curve over severities: the hardest would count as much as the whole.
+
+    Raises ValueError for a file that is no evaluation.
     """
     found = {}
     for path in sorted(run_dir.glob("evaluation-*.json")):
-        evaluation = json.loads(path.read_text(encoding="utf-8"))
-        if evaluation["checkpoint"]["sha256"] == sha256 and evaluation["suite"].get("every", 1) == 1:
-            found[path.stem.removeprefix("evaluation-")] = evaluation
+        try:
+            evaluation = json.loads(path.read_text(encoding="utf-8"))
+            if evaluation["checkpoint"]["sha256"] == sha256 and evaluation["suite"].get("every", 1) == 1:
+                found[path.stem.removeprefix("evaluation-")] = evaluation
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"{path} is no evaluation ({error}). Run evaluate again, or move it away") from error
     return found
 
 
@@ -88,14 +95,15 @@ def model_card(
     parameters: int,
     test: Mapping[str, Any],
     evaluations: Mapping[str, Mapping[str, Any]],
-    files: Sequence[Row],
+    files: Sequence[ExportedFile],
     result: Mapping[str, Any] | None,
     environment: Mapping[str, Any],
 ) -> str:
     """The card, as Markdown.
 
-    config: of the run, resolved. checkpoint: as `evaluation.identify` tells it. test: `evaluation.score` on MNIST's
-    test images. evaluations: by suite. result: the run's result.json, None where it left none. environment: of now.
+    config: the run's resolved configuration. checkpoint: from `scores.describe_checkpoint`. test: from `scores.score`,
+    on MNIST's test images. evaluations: by suite. result: the content of the run's result.json, None where there is
+    none. environment: where the files were exported and measured.
     """
     known = result or {}
     suites = {"test": test, **evaluations}
@@ -106,11 +114,11 @@ def model_card(
             f"reads **{accuracy(test['by_subset']['test'])}** of MNIST's {test['n']:,} test images (95% interval).",
             how_to_use(files),
             "## Intended use",
-            "For learning, and for comparing methods. Where a wrong digit would do harm (cheques, forms, post), test "
-            "it on digits from there first, and let someone look at what it is unsure of.",
-            data(config, known.get("data")),
+            "For learning, and for comparing methods. If a wrong digit would do harm (cheques, forms, post), test it "
+            "on digits from there first, and let a person check the answers that it is unsure of.",
+            training_data(config, known.get("data")),
             recipe(config, checkpoint, known),
-            measured(suites),
+            accuracies(suites),
             calibration(suites),
             limits(suites),
             origin(checkpoint, files, known.get("environment", {}), environment),
@@ -119,36 +127,37 @@ def model_card(
     )
 
 
-# --- its sections ---
+# --- its sections ----------------------------------------------------------------------------------------------------
 
 
-def how_to_use(files: Sequence[Row]) -> str:
+def how_to_use(files: Sequence[ExportedFile]) -> str:
     examples = [f"```python\n{EXAMPLES[row.file]}\n```" for row in files if row.file in EXAMPLES]
     if not examples:
         return ""
     return paragraphs(
         "## How to use it",
         "In: `images`, uint8 `[batch, 28, 28]`, white (255) on black (0), any number of them. Out: `probabilities`, "
-        "float32 `[batch, 10]`. Scaling happens inside. From this folder:",
+        "float32 `[batch, 10]`. The model scales its input itself. From this folder:",
         *examples,
-        "Photos and scans are to be brought to MNIST's form first; `python -m mnist_exp.predict` does that.",
+        "Photos and scans must be brought to MNIST's form first; `python -m mnist_exp.predict` does that.",
     )
 
 
-def data(config: Mapping[str, Any], known: Mapping[str, Any] | None) -> str:
+def training_data(config: Mapping[str, Any], known: Mapping[str, Any] | None) -> str:
+    """known: `data` of result.json, None where there is no result."""
     own = config["data"].get("folder") or config["data"].get("train_csv")
     source = (
-        f"Trained on digits of one's own, {code(own)}, not on MNIST."
+        f"Trained on {code(own)}, not on MNIST."
         if own
         else "Trained on MNIST (LeCun, Cortes, Burges 1998): digits that employees of the US Census Bureau and "
         "high-school students wrote in the 1990s, scanned, scaled to 20x20 and centred by mass in 28x28."
     )
     if known is None:
-        return paragraphs("## Data", source, "The run left no result: how many images, and which, is not recorded.")
+        return paragraphs("## Data", source, "The run has no result.json: its number of images is not recorded.")
+    train, val, test = (thousands(known[key]) for key in ("train", "val", "test"))
     return paragraphs(
         "## Data",
-        f"{source} {known['train']:,} images were trained on, {known['val']:,} held out for choosing, "
-        f"{known['test']:,} only tested on.",
+        f"{source} It was trained on {train} images. {val} others chose its weights, and {test} more tested it.",
         f"Fingerprint of training and test set, pixels and labels: {code(known['fingerprint'])}",
     )
 
@@ -162,30 +171,30 @@ def recipe(config: Mapping[str, Any], checkpoint: Mapping[str, Any], known: Mapp
         ["optimizer", code(call(model.get("optimizer")))],
         ["scheduler", code(call(model.get("scheduler")))],
         ["augmentation", code(call(model.get("augment")))],
-        ["batch size", digits["batch_size"]],
-        ["epochs", f"{checkpoint['epoch']} (of at most {trainer['max_epochs']})"],
-        ["precision", trainer["precision"]],
-        ["seed", checkpoint["seed"]],
+        ["batch size", code(digits["batch_size"])],
+        ["epochs", code(f"{checkpoint['epoch']} (of at most {trainer['max_epochs']})")],
+        ["precision", code(trainer["precision"])],
+        ["seed", code(checkpoint["seed"])],
     ]
-    typed = " ".join(map(shlex.quote, known.get("overrides", [])))
+    typed = " ".join(shlex.quote(plain_text(override)) for override in known.get("overrides", []))
     again = f"```bash\npython -m mnist_exp.train {typed}\n```" if "overrides" in known else ""
-    return paragraphs("## Recipe", markdown.table("As configured", ["", "value"], rows), again)
+    return paragraphs("## Recipe", markdown_table("As configured", ["", "value"], rows), again)
 
 
-def measured(suites: Mapping[str, Mapping[str, Any]]) -> str:
-    """A row for each set and each family of sets; what several suites measured alike once."""
+def accuracies(suites: Mapping[str, Mapping[str, Any]]) -> str:
+    """A row for each set and each family of sets. A set that several suites share has one row."""
     rows: dict[tuple[str, int, float], list[Any]] = {}
     for suite, evaluation in suites.items():
-        for name, figures in evaluation["by_subset"].items():
+        for name, score in evaluation["by_subset"].items():
             if "/" not in name:
-                row = [code(suite), code(name), f"{figures['n']:,}", accuracy(figures)]
-                rows.setdefault((name, figures["n"], figures["acc"]), row)
+                row = [code(suite), code(name), thousands(score["n"]), accuracy(score)]
+                rows.setdefault((name, score["n"], score["acc"]), row)
     caption = "Accuracy, with its 95% interval (Wilson) over images"
     return paragraphs(
         "## Accuracy",
-        markdown.table(caption, ["suite", "digits", "n", "accuracy"], list(rows.values())),
-        "A family of corruptions has no interval, since it shows each image many times. No interval speaks of other "
-        "seeds: the same recipe with another seed is another model.",
+        markdown_table(caption, ["suite", "digits", "n", "accuracy"], list(rows.values())),
+        "A family of corruptions has no interval, because it shows each image many times. The intervals say nothing "
+        "about other seeds: the same recipe with another seed is another model.",
     )
 
 
@@ -193,74 +202,82 @@ def calibration(suites: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [[code(suite), f"{each['n']:,}", number(100 * each["ece"])] for suite, each in suites.items()]
     return paragraphs(
         "## Calibration",
-        "How far its probability is from how often it is right (expected calibration error, 15 bins).",
-        markdown.table("In percentage points; 0 is best", ["suite", "n", "error"], rows),
+        "The mean distance between its probability and how often it is right (expected calibration error, 15 bins).",
+        markdown_table("In percentage points; 0 is best", ["suite", "n", "error"], rows),
     )
 
 
 def limits(suites: Mapping[str, Mapping[str, Any]]) -> str:
     sets = {
-        name: figures["acc"]
+        name: score["acc"]
         for evaluation in suites.values()
-        for name, figures in evaluation["by_subset"].items()
-        if "interval" in figures  # no family
+        for name, score in evaluation["by_subset"].items()
+        if "interval" in score  # a family has none
     }
-    lowest = sorted(sets, key=lambda name: sets[name])[:LOWEST]
-    found = (
-        "From other hands, pens and cameras expect what the table above says of them, not the test set's accuracy. "
-        f"Of {len(sets)} sets it read worst: "
-        + ", ".join(f"{code(name)} {percent(sets[name])}" for name in lowest)
-        + "."
+    lowest = ", ".join(
+        f"{code(name)} {percent(sets[name])}" for name in sorted(sets, key=lambda name: sets[name])[:LOWEST]
+    )
+    elsewhere = (
+        "Other people's digits, other pens and cameras: expect the accuracies above, not the one on the test set. The "
+        f"lowest of {len(sets)} sets: {lowest}."
         if len(sets) > 1
-        else "How it reads other hands, pens and cameras was not measured. "
-        "`python -m mnist_exp.evaluate ckpt_path=... suite=all` does that; the next export puts it here."
+        else "Other people's digits, other pens and cameras: not measured. "
+        "`python -m mnist_exp.evaluate ckpt_path=... suite=all` measures them, and the next export writes them here."
     )
     return paragraphs(
         "## Limits",
-        "- One digit an image, in MNIST's form: 28x28, white on black, the digit 20 pixels high or wide, its mass in "
-        "the middle.\n"
+        "- An image holds one digit in MNIST's form: 28x28, white on black, 20 pixels high or wide, its centre of mass "
+        "in the middle.\n"
         "- It always answers: a letter, a blank image and two digits side by side get a label too, and often a high "
         "probability.\n"
-        f"- {found}",
+        f"- {elsewhere}",
     )
 
 
 def origin(
-    checkpoint: Mapping[str, Any], files: Sequence[Row], trained: Mapping[str, Any], now: Mapping[str, Any]
+    checkpoint: Mapping[str, Any], files: Sequence[ExportedFile], trained: Mapping[str, Any], now: Mapping[str, Any]
 ) -> str:
     cells = [row.cells() for row in files]
     environments = {"trained": trained, "exported and measured": now}
     keys = ["device", "threads", "python", "torch", "lightning"]
     rows = [
-        [name, *(each.get(key, NOTHING) for key in keys), commit(each)] for name, each in environments.items() if each
+        [name, *(code(each[key]) if key in each else NOTHING for key in keys), commit(each)]
+        for name, each in environments.items()
+        if each
     ]
     runtime = f", ONNX Runtime {version('onnxruntime')}" if any(row.file == "model.onnx" for row in files) else ""
     return paragraphs(
         "## Origin",
         f"Checkpoint {code(checkpoint['path'])}, SHA-256 {code(checkpoint['sha256'])}.",
-        markdown.table("Each file against the checkpoint, on MNIST's test images", HEADER, cells),
+        markdown_table("Each file against the checkpoint, on MNIST's test images", HEADER, cells),
         f"Measured on {platform.platform()}, {platform.machine()}, {os.cpu_count()} CPUs{runtime}.",
-        markdown.table("Where", ["", *keys, "commit"], rows),
+        markdown_table("Where", ["", *keys, "commit"], rows),
         "The form of this card: M. Mitchell et al., Model Cards for Model Reporting, 2019, "
         "[arXiv:1810.03993](https://arxiv.org/abs/1810.03993).",
     )
 
 
-# --- their words ---
+# --- their words -----------------------------------------------------------------------------------------------------
 
 
 def commit(environment: Mapping[str, Any]) -> str:
-    if not environment["commit"]:
+    """The source's commit, and whether there were changes on top of it."""
+    if not environment.get("commit"):
         return NOTHING
-    return code(environment["commit"][:12]) + " with changes" * environment["dirty"]
+    return code(str(environment["commit"])[:12]) + (" with changes" if environment.get("dirty") else "")
 
 
-def accuracy(figures: Mapping[str, Any]) -> str:
+def accuracy(score: Mapping[str, Any]) -> str:
     """98.54% (98.28–98.76)"""
-    if "interval" not in figures:
-        return percent(figures["acc"])
-    low, high = figures["interval"]
-    return f"{percent(figures['acc'])} ({100 * low:.2f}–{100 * high:.2f})"
+    if "interval" not in score:
+        return percent(score["acc"])
+    low, high = score["interval"]
+    return f"{percent(score['acc'])} ({100 * low:.2f}–{100 * high:.2f})"
+
+
+def thousands(count: Any) -> str:
+    """55,000; what is no number as code."""
+    return f"{count:,}" if isinstance(count, int) else code(count)
 
 
 def call(node: Mapping[str, Any] | None) -> str:

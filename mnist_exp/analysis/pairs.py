@@ -1,6 +1,7 @@
 """Compare groups in pairs, over seeds and over test images: two sections of the report, and a warning before them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_exp.analysis import figures
-from mnist_exp.analysis.markdown import NOTHING, code, corrected, counted, interval, number, paragraphs, points, table
+from mnist_exp.analysis.markdown import (
+    NOTHING,
+    code,
+    corrected,
+    counted,
+    interval,
+    markdown_table,
+    number,
+    paragraphs,
+    points,
+)
 from mnist_exp.analysis.run_folders import Predictions, read_predictions_file
 from mnist_exp.analysis.runs import Study
 from mnist_exp.analysis.statistics import Difference, McNemar, holm, mcnemar, paired_difference
@@ -132,7 +143,9 @@ def paired_tests(study: Study, pairs: Sequence[Pair]) -> str:
         "chose it as the best, which makes its lead look a little larger than it is."
         if only_best
         else "",
-        table("Differences in test accuracy, percentage points", header[only_best:], [row[only_best:] for row in rows]),
+        markdown_table(
+            "Differences in test accuracy, percentage points", header[only_best:], [row[only_best:] for row in rows]
+        ),
         f"- {OVER_SEEDS}\n{over_images}\n- In brackets: corrected for testing {counted(len(pairs), 'pair')} (Holm).",
     )
 
@@ -156,7 +169,7 @@ def disagreements(
     groups: Sequence[str],
     predictions: Mapping[str, Predictions],
     pictures: Callable[[str], NDArray[np.uint8] | None],
-    drawn: dict[str, bytes],
+    drawn: dict[str, figures.Plot],
 ) -> str:
     """The section on the test images that only one of the two `groups` gets right; empty without predictions.
 
@@ -180,7 +193,7 @@ def disagreements(
         f"A is {code(a)}, B is {code(b)}. With every common seed ({len(both)}), A alone gets "
         f"{counted(only_a, 'image')} right, and B alone gets {only_b}.",
         pictured(rows, pictures(study.of(a)["fingerprint"].iloc[0]), drawn) if rows else "",
-        table("The clearest cases; images are counted from 0", header, rows) if rows else "",
+        markdown_table("The clearest cases; images are counted from 0", header, rows) if rows else "",
     )
 
 
@@ -198,15 +211,15 @@ def only_right(side: str, lead: NDArray[np.int64], others: Sequence[Predictions]
     return rows
 
 
-def pictured(rows: Sequence[Sequence[Any]], images: NDArray[np.uint8] | None, drawn: dict[str, bytes]) -> str:
+def pictured(rows: Sequence[Sequence[Any]], images: NDArray[np.uint8] | None, drawn: dict[str, figures.Plot]) -> str:
     """The figure of the images in `rows`, or why there is none."""
     if images is None or max(index for _, index, *_ in rows) >= len(images):
         return "There are no pictures: only MNIST's own test images can be drawn, if they are in data_dir."
-    sides: dict[str, list[tuple[NDArray[np.uint8], str]]] = {}
+    sides: dict[str, list[figures.Mistake]] = {}
     for side, index, label, other, _ in rows:
-        sides.setdefault(side, []).append((images[index], f"{label}, not {other}"))
-    drawn["disagreements"] = figures.png(figures.gallery(sides))
+        sides.setdefault(side, []).append(figures.Mistake(images[index], label, other))
+    drawn["disagreements"] = partial(figures.mistakes, sides)
     return (
         "![The handwritten digits that the table below lists, each with its label and the other answer.]"
-        "(figures/disagreements.png)\n\n*Below each image: its label, not what the other group says.*"
+        "(figures/disagreements.png)\n\n*5 as 6: a 5 that the other group reads as 6.*"
     )

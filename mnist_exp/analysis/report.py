@@ -1,8 +1,9 @@
-"""What a comparison says: a `Study` becomes one Markdown text with its figures."""
+"""What a comparison says: a `Study` becomes one Markdown text and its figures."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,19 @@ from numpy.typing import NDArray
 
 from mnist_exp.analysis import figures
 from mnist_exp.analysis.attribution import attribution, check_corners, corner_groups
+from mnist_exp.analysis.figures import GroupStyles, Plot
 from mnist_exp.analysis.markdown import (
     NOTHING,
     code,
     counted,
     interval,
+    markdown_table,
     number,
     p_value,
     paragraphs,
     percent,
+    plain_text,
     points,
-    table,
 )
 from mnist_exp.analysis.pairs import (
     Pair,
@@ -39,113 +42,153 @@ from mnist_exp.recipe import is_part_of_recipe
 
 @dataclass(frozen=True)
 class Report:
-    """title: of the page. markdown: the whole text, which shows `figures/<name>.png`. figures: PNGs by name."""
+    """A text and its figures.
+
+    title: of the page. markdown: the whole text, which shows `figures/<name>.png`. plots: what draws these, by name.
+    """
 
     title: str
     markdown: str
-    figures: dict[str, bytes]
+    plots: dict[str, Plot]
 
 
 def write_report(
     study: Study,
     *,
-    title: str,
+    name: str,
     start: Mapping[str, Any] | None = None,
     end: Mapping[str, Any] | None = None,
     pictures: Callable[[str], NDArray[np.uint8] | None] = lambda _: None,
     command: str = "",
 ) -> Report:
-    """The report of a study.
+    """The report of a study, with the answer first and the origin of its numbers last.
 
-    start, end: the corners (factor -> level) between which the gap is attributed; both None for no attribution.
-    pictures: gives the test images, uint8 (N, 28, 28), of the data with a fingerprint, or None where it cannot.
-    command: what was typed to get it.
+    name: for the title.
+    start, end: the two corners (factor -> level) whose gap is divided among the factors; None for no such section.
+    pictures: takes a data fingerprint, returns that data's test images, uint8 (N, 28, 28), or None if it has none.
+    command: what was typed to get the report.
 
-    Raises ValueError for an unknown factor or level, or a factorial without a complete seed.
+    Raises ValueError for an unknown factor or level, and where no seed was run with every combination of levels.
     """
-    drawn: dict[str, bytes] = {}
+    # What the sections share: the groups in pairs, and one line style a group for all figures.
     corners = check_corners(study, start, end)
     predictions = {} if study.epochs else read_predictions(study)
     pairs = compare_pairs(study, predictions)
-    divided = corner_groups(study, corners)
-    if len(divided) < 2:
-        divided = [study.best, *(rival.b for rival in rivals(study, pairs)[:1])]
-    look = figures.Look.of(study.groups, important=divided)
+    contrasted = corner_groups(study, corners)
+    if len(contrasted) < 2:
+        contrasted = [study.best, *(pair.b for pair in leads(study, pairs)[:1])]
+    drawn = set(study.curves()["group"])  # of the milestones of a run only the last has a curve
+    styles = GroupStyles.of(study.groups, important=[each for each in [*contrasted, *study.groups] if each in drawn])
+    plots: dict[str, Plot] = {}
+
+    # A section without content is empty, and left out.
+    compared = counted(study.finished["run"].nunique(), "run")
     text = paragraphs(
-        f"# {title}",
-        headline(study, pairs),
+        f"# {code(name)}: {compared} compared",
+        answer(study, pairs),
         different_images(study, predictions),
+        # How each group did, and what made the difference.
         verdict(study, predictions),
         settings(study),
-        attribution(study, corners, drawn),
+        attribution(study, corners, plots),
         paired_tests(study, pairs),
-        learning_curves(study, look, drawn),
-        accuracy_against_time(study, look, drawn),
-        disagreements(study, divided, predictions, pictures, drawn),
-        left_out(study),
+        # What it looks like.
+        learning_curves(study, styles, plots),
+        accuracy_against_time(study, styles, plots),
+        disagreements(study, contrasted, predictions, pictures, plots),
+        # What to know before believing it.
+        runs_left_out(study),
         origin(study, command),
     )
-    return Report(title, text + "\n", drawn)
+    return Report(f"{plain_text(name)}: {compared} compared", text + "\n", plots)
 
 
-# --- how the groups stand --------------------------------------------------------------------------------------------
+# --- the answer ------------------------------------------------------------------------------------------------------
 
 
-def rivals(study: Study, pairs: Sequence[Pair]) -> list[Pair]:
-    """The best group against each that is not its equal, the next one first; first of all those with several seeds."""
-    ahead = [pair for pair in pairs if pair.a == study.best and not pair.equal]
+def answer(study: Study, pairs: Sequence[Pair]) -> str:
+    """A few sentences: which group is best, which groups equal it, and how sure its lead is."""
+    best, groups = study.best, study.groups
+    accuracy = summarise(study.of(best)["test/acc"])
+    among = " of the groups with several seeds" if best != groups[0] else ""
+    rank = "a" if len(groups) == 1 else "the highest"
+    sentences = [f"{code(best)} has {rank} mean test accuracy{among}: **{percent(accuracy.mean)}** (n = {accuracy.n})."]
+    if equals := [code(pair.b) for pair in pairs if pair.a == best and pair.equal]:
+        sentences.append(f"{' and '.join(equals)} {'equal' if len(equals) > 1 else 'equals'} it with each common seed.")
+    if ahead := leads(study, pairs):
+        sentences.append(lead_sentence(ahead[0]))
+    return " ".join(sentences)
+
+
+def leads(study: Study, pairs: Sequence[Pair]) -> list[Pair]:
+    """The best group paired with each group that does not equal it.
+
+    Pairs with several common seeds come first, since only these can be tested; among them the closest group is first.
+    """
+    best = study.best
+    ahead = [pair for pair in pairs if pair.a == best and not pair.equal]
     return sorted(ahead, key=lambda pair: pair.over_seeds is None or pair.over_seeds.n == 1)
 
 
-def headline(study: Study, pairs: Sequence[Pair]) -> str:
-    """The answer in a few sentences: who is ahead, and how sure that is."""
-    best, ahead = summarise(study.of(study.best)["test/acc"]), rivals(study, pairs)
-    among = " of the groups with several seeds" if study.best != study.groups[0] else ""
-    top = "a" if len(study.groups) == 1 else "the highest"
-    said = f"{code(study.best)} has {top} mean test accuracy{among}: **{percent(best.mean)}** (n = {best.n})."
-    if equals := [code(pair.b) for pair in pairs if pair.a == study.best and pair.equal]:
-        said += f" With each common seed {' and '.join(equals)} {'equal' if len(equals) > 1 else 'equals'} it."
-    return f"{said} {lead_over(ahead[0])}" if ahead else said
+def lead_sentence(pair: Pair) -> str:
+    if pair.over_seeds is None:
+        return f"The next is {code(pair.b)}. They have no seed in common, so they cannot be tested in pairs."
+    lead = f"The lead over the next, {code(pair.b)}, is **{points(pair.over_seeds.mean)} percentage points**"
+    seeds = counted(pair.over_seeds.n, "seed")
+    if np.isnan(pair.t_holm):
+        images = f" Over the test images McNemar's p is {p_value(pair.images_holm)} after Holm."
+        return (
+            f"{lead} with {seeds}: too little to say whether other seeds would agree.{images * bool(pair.over_images)}"
+        )
+    settled = "other seeds can be expected to agree" if pair.t_holm < 0.05 else "these seeds do not settle it"
+    test = f"paired t-test over {seeds}, p = {p_value(pair.t_holm)} after Holm".replace("= <", "<")
+    return f"{lead}, 95% interval {interval(pair.over_seeds)}: {settled} ({test})."
 
 
-def lead_over(rival: Pair) -> str:
-    if rival.over_seeds is None:
-        return f"The next is {code(rival.b)}, without a seed in common: no test in pairs is possible."
-    over = f"{points(rival.over_seeds.mean)} percentage points"
-    said = f"The lead over the next, {code(rival.b)}, is **{over}**"
-    count = counted(rival.over_seeds.n, "seed")
-    if np.isnan(rival.t_holm):
-        said += f" with {count}: too little to say whether other seeds would agree."
-        if rival.over_images:
-            said += f" Over the test images McNemar's p is {p_value(rival.images_holm)} after Holm."
-        return said
-    settled = "other seeds can be expected to agree" if rival.t_holm < 0.05 else "these seeds do not settle it"
-    test = f"paired t-test over {count}, p = {p_value(rival.t_holm)} after Holm".replace("= <", "<")
-    return f"{said}, 95% interval {interval(rival.over_seeds)}: {settled} ({test})."
+# --- how each group did ----------------------------------------------------------------------------------------------
 
 
 def verdict(study: Study, predictions: Mapping[str, Predictions]) -> str:
-    rows = [[*names_of(study, group), *verdict_row(study.of(group), predictions)] for group in study.groups]
-    header = ["n", "test/acc, %", "std", "95% interval", "val/acc, %", "fit, s", "images/s"]
-    header = [*(study.label_factors or ["group"]), *header]
-    notes = "Standard deviations and intervals (t, cut at 100) are over seeds."
-    if len({frozenset(study.of(group)["seed"]) for group in study.groups}) > 1:
-        notes += " The groups did not all run the same seeds: go by the pairs below, which compare common seeds."
-    if any("†" in str(cell) for row in rows for cell in row):
-        notes += " † One run: its interval is over test images (Wilson), and says nothing about other seeds."
-    if study.epochs:
-        notes += " Accuracies are of the weights right after the given epoch, not of those that validation chose."
-    elif study.finished["val/acc"].isna().all():
-        notes += " Nothing was held out for validation: each run was tested with its last weights."
-    else:
-        notes += " Each run was tested with the weights that validation chose."
-        notes += " To choose a recipe, go by val/acc: its test/acc then stays an unbiased estimate."
-    return paragraphs("## Verdict", table("Groups, the highest mean test accuracy first", header, rows), notes)
+    """The table of groups, and what its numbers are."""
+    header = [code(factor) for factor in study.label_factors] or ["group"]
+    header += ["n", "test/acc, %", "std", "95% interval", "val/acc, %", "fit, s", "images/s"]
+    rows = [[*levels(study, group), *measurements(study.of(group), predictions)] for group in study.groups]
+    table = markdown_table("Groups, the highest mean test accuracy first", header, rows)
+    return paragraphs("## Verdict", table, verdict_notes(study, one_run=any("†" in str(row) for row in rows)))
 
 
-def names_of(study: Study, group: str) -> list[str]:
+def levels(study: Study, group: str) -> list[str]:
     """The levels that the group's label spells out, a cell for each factor; else the label."""
     return [code(level) for level in study.of(group)[study.label_factors].iloc[0]] or [code(group)]
+
+
+def measurements(runs: pd.DataFrame, predictions: Mapping[str, Predictions]) -> list[Any]:
+    """The cells of a group from `n` to `images/s`. One run has its interval over images, marked †."""
+    test = summarise(runs["test/acc"])
+    low, high, mark = test.low, test.high, ""
+    if test.n == 1 and (known := predictions.get(runs["run"].iloc[0])):
+        low, high = wilson_interval(int(known.correct.sum()), known.correct.size)
+        mark = " †"
+    between = NOTHING if np.isnan(low) else f"[{100 * max(low, 0):.2f}, {100 * min(high, 1):.2f}]{mark}"
+    val, fit, pace = (runs[key].mean() for key in ("val/acc", "fit_seconds", "images_per_second"))
+    accuracies = [number(100 * test.mean), number(100 * test.std), between, number(100 * val)]
+    return [test.n, *accuracies, number(fit, 1), number(pace, 0)]
+
+
+def verdict_notes(study: Study, *, one_run: bool) -> str:
+    notes = ["Standard deviations and intervals (t, cut at 100) are over seeds."]
+    if len({frozenset(study.of(group)["seed"]) for group in study.groups}) > 1:
+        notes.append("The groups did not all run the same seeds. The pairs below compare common seeds: trust these.")
+    if one_run:
+        notes.append("† One run: its interval is over test images (Wilson), and says nothing about other seeds.")
+    if study.epochs:
+        notes.append("Accuracies are of the weights right after the given epoch, not of those that validation chose.")
+    elif study.finished["val/acc"].isna().all():
+        notes.append("No images were held out for validation: each run was tested with its last weights.")
+    else:
+        notes.append("Each run was tested with the weights that validation chose.")
+        notes.append("Choose a recipe by val/acc: its test/acc then stays an unbiased estimate.")
+    return " ".join(notes)
 
 
 def settings(study: Study) -> str:
@@ -159,84 +202,80 @@ def settings(study: Study) -> str:
         values, corner = values.T, "setting"
     rows = [[code(name), *map(code, row)] for name, row in zip(values.index, values.to_numpy(), strict=True)]
     header = [corner, *map(code, values.columns)]
-    return paragraphs("## What differs", table("Settings that are not the same in all groups", header, rows))
+    table = markdown_table("Settings that are not the same in all groups", header, rows)
+    return paragraphs("## What differs", table)
 
 
-def verdict_row(runs: pd.DataFrame, predictions: Mapping[str, Predictions]) -> list[Any]:
-    test = summarise(runs["test/acc"])
-    low, high, mark = test.low, test.high, ""
-    if test.n == 1 and (known := predictions.get(runs["run"].iloc[0])):
-        low, high = wilson_interval(int(known.correct.sum()), known.correct.size)
-        mark = " †"
-    between = f"[{100 * max(low, 0):.2f}, {100 * min(high, 1):.2f}]{mark}" if low == low else NOTHING
-    val, fit, pace = (runs[key].mean() for key in ("val/acc", "fit_seconds", "images_per_second"))
-    accuracies = [number(100 * test.mean), number(100 * test.std), between, number(100 * val)]
-    return [test.n, *accuracies, number(fit, 1), number(pace, 0)]
+# --- what it looks like ----------------------------------------------------------------------------------------------
 
 
-# --- figures ---------------------------------------------------------------------------------------------------------
-
-
-def learning_curves(study: Study, look: figures.Look, drawn: dict[str, bytes]) -> str:
+def learning_curves(study: Study, styles: GroupStyles, plots: dict[str, Plot]) -> str:
     history = study.curves()
     if history.empty or history["epoch"].max() < 2:
         return ""
-    drawn["learning_curves"] = figures.png(figures.learning_curves(history, look.among(set(history["group"]))))
+    plots["learning_curves"] = partial(figures.learning_curves, history, styles)
     last = history.dropna(subset=["val/acc"]).groupby(["group", "run"])["val/acc"].last().groupby("group").mean()
-    said = f" Means end between {percent(last.min())} and {percent(last.max())}." if len(last) else ""
-    return (
-        "## Learning curves\n\n![Line charts of validation accuracy and training loss by epoch, a line for each "
-        f"group.{said}](figures/learning_curves.png)\n\n*Lines are means over seeds; bands reach from the lowest to "
-        "the highest seed.*"
+    means = f" Means end between {percent(last.min())} and {percent(last.max())}." if len(last) else ""
+    return paragraphs(
+        "## Learning curves",
+        "![Line charts of validation accuracy and training loss by epoch, a line for each group."
+        f"{means}](figures/learning_curves.png)",
+        "*Lines are means over seeds; bands reach from the lowest to the highest seed. Numbers are the groups' places "
+        "in the table above.*",
     )
 
 
-def accuracy_against_time(study: Study, look: figures.Look, drawn: dict[str, bytes]) -> str:
+def accuracy_against_time(study: Study, styles: GroupStyles, plots: dict[str, Plot]) -> str:
     runs = study.finished.dropna(subset=["fit_seconds"])
     if runs.empty:
         return ""
-    drawn["time"] = figures.png(figures.accuracy_against_time(runs, look))
+    plots["time"] = partial(figures.accuracy_against_time, runs, styles)
     devices = sorted(runs["device"].dropna().unique())
     caution = " Times of different devices do not compare." if len(devices) > 1 else ""
     low, high = runs["fit_seconds"].min(), runs["fit_seconds"].max()
-    return (
-        "## Accuracy against time\n\n![Scatter chart of test accuracy against seconds of training, a point for each of "
-        f"{len(runs)} runs, which took {low:.1f} to {high:.1f} seconds.](figures/time.png)\n\n"
-        f"*A point is a run, on {', '.join(devices) or 'an unknown device'}.{caution}*"
+    return paragraphs(
+        "## Accuracy against time",
+        "![Scatter chart of test accuracy against seconds of training, a point for each of "
+        f"{len(runs)} runs, which took {low:.1f} to {high:.1f} seconds.](figures/time.png)",
+        f"*A point is a run, on {', '.join(map(code, devices)) or 'an unknown device'}.{caution} The best run of each "
+        "group has the group's number.*",
     )
 
 
-# --- what else one should know ---------------------------------------------------------------------------------------
+# --- what to know before believing it --------------------------------------------------------------------------------
 
 
-def left_out(study: Study) -> str:
+def runs_left_out(study: Study) -> str:
     lost = study.frame[~study.frame["status"].isin(["finished", "borrowed"])]
     if lost.empty:
         return ""
-    rows = [
-        [code(run), code(status), code(str(why)[:400])]
-        for run, status, why in lost[["run", "status", "error"]].to_numpy()
-    ]
-    return paragraphs("## Runs left out", table("Runs that no number above contains", ["run", "status", "why"], rows))
+    rows = [[code(run), code(status), code(why)] for run, status, why in lost[["run", "status", "error"]].to_numpy()]
+    table = markdown_table("Runs that no number above contains", ["run", "status", "why"], rows)
+    return paragraphs("## Runs left out", table)
 
 
 def origin(study: Study, command: str) -> str:
+    """Runs, settings, data, machines and source behind the numbers."""
     finished = study.finished
     results = [study.results[run] for run in finished["run"].unique()]
-    alike = set.intersection(*(set(result.overrides) for result in results))
-    alike = {each for each in alike if (key := each.partition("=")[0]) not in study.factors and is_part_of_recipe(key)}
+    typed = set.intersection(*(set(result.overrides) for result in results))
+    common = {each for each in typed if (key := each.partition("=")[0]) not in study.factors and is_part_of_recipe(key)}
     environments = [result.environment for result in results]
     versions = {f"torch {each.get('torch')}, Lightning {each.get('lightning')}" for each in environments}
-    prints = sorted(finished["fingerprint"].dropna().unique())
-    commits = sorted(finished["commit"].dropna().unique())
-    data = "the same in all" if len(prints) == 1 else f"**{len(prints)} different sets**"
+    fingerprints = sorted(finished["fingerprint"].dropna().unique())
+    data = "the same in all" if len(fingerprints) == 1 else f"**{len(fingerprints)} different sets**"
     facts = [
         f"{counted(len(results), 'finished run')}, seeds {', '.join(map(str, sorted(finished['seed'].unique())))}.",
-        f"Set alike in all: {', '.join(map(code, sorted(alike)))}." if alike else "",
-        f"Data: {data}, fingerprint {', '.join(code(each[:19] + '…') for each in prints)}.",
-        f"Device: {', '.join(sorted(finished['device'].dropna().unique()))}; {'; '.join(sorted(versions))}.",
-        f"Source: commit {', '.join(map(code, commits))}." if commits else "",
-        "Every run with its settings and figures: runs.csv.",
+        f"The same in all: {codes(common)}." if common else "",
+        f"Data: {data}, fingerprint {codes(each[:19] + '…' for each in fingerprints)}.",
+        f"Device: {codes(finished['device'].dropna().unique())}; {codes(versions)}.",
+        f"Source: commit {codes(finished['commit'].dropna().unique())}." if finished["commit"].notna().any() else "",
+        "Every run with its settings and numbers: runs.csv.",
         f"Written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by {code(command)}." if command else "",
     ]
     return paragraphs("## Where the numbers come from", "\n".join(f"- {fact}" for fact in facts if fact))
+
+
+def codes(texts: Iterable[Any]) -> str:
+    """Texts from runs, in their order."""
+    return ", ".join(code(text) for text in sorted(map(str, texts)))

@@ -14,12 +14,6 @@ from mnist_exp.analysis.runs import collect
 START, END = {"data": "image", "model": "mlp"}, {"data": "csv", "model": "cnn"}
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    """Figures are tested where they are made; to render them takes most of the time."""
-    monkeypatch.setattr("mnist_exp.analysis.figures.png", lambda _: b"")
-
-
 @pytest.fixture
 def factorial(tmp_path):
     """model adds 0.06, data nothing, both together 0.02 more; a little noise by seed."""

@@ -1,13 +1,14 @@
-"""What a model card says, from figures made by hand: python -m pytest tests/test_model_card.py -v"""
+"""What a model card says, from scores made by hand: python -m pytest tests/analysis/test_model_card.py -v"""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from mnist_exp.analysis.model_card import Row, call, model_card, read_evaluations, table
+from mnist_exp.analysis.model_card import ExportedFile, call, files_table, model_card, read_evaluations
 
 ADAM = {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.001}
 CONFIG: dict[str, Any] = {
@@ -26,6 +27,10 @@ RESULT: dict[str, Any] = {
     "data": {"fingerprint": "sha256:feed", "train": 55000, "val": 5000, "test": 10000},
     "environment": ENVIRONMENT | {"device": "NVIDIA H100"},
 }
+FILES = [
+    ExportedFile("best.ckpt", 977000, None, 10000, 2e-4),
+    ExportedFile("model.onnx", 340000, 1.2e-6, 10000, 5e-5),
+]
 PART = {"acc": 0.9854, "n": 10000, "interval": [0.9829, 0.9876]}
 
 
@@ -40,7 +45,10 @@ def card(**changes: Any) -> str:
         "parameters": 80202,
         "test": evaluation(test=PART),
         "evaluations": {},
-        "files": [Row("best.ckpt", 977000, None, 10000, 2e-4), Row("model.onnx", 340000, 1.2e-6, 10000, 5e-5)],
+        "files": [
+            ExportedFile("best.ckpt", 977000, None, 10000, 2e-4),
+            ExportedFile("model.onnx", 340000, 1.2e-6, 10000, 5e-5),
+        ],
         "result": RESULT,
         "environment": ENVIRONMENT,
     }
@@ -51,11 +59,11 @@ def test_a_card_tells_data_recipe_accuracy_and_origin():
     text = card()
     for fact in (
         "98.54% (98.29–98.76)",
-        "55,000 images",
+        "trained on 55,000 images. 5,000 others chose its weights, and 10,000 more tested it",
         "sha256:feed",
         "| net | `CNN(hidden=128)` |",
         "| optimizer | `Adam(lr=0.001)` |",
-        "| epochs | 2 (of at most 3) |",
+        "| epochs | `2 (of at most 3)` |",
         "python -m mnist_exp.train data=image 'name=my run'",
         "`0123456789ab` with changes",
         "NVIDIA H100",
@@ -71,13 +79,13 @@ def test_each_set_has_a_row_and_what_two_suites_measured_alike_one():
     assert text.count("98.54% (98.29–98.76) |") == 1
     assert "| `all` | `pen` | 20,000 | 90.00% |" in text
     assert "| `corruptions` | `pen` |" not in text
-    assert "Of 2 sets it read worst: `pen/thin` 80.00%" in text
+    assert "The lowest of 2 sets: `pen/thin` 80.00%, `test` 98.54%." in text
 
 
 def test_what_was_not_measured_or_recorded_is_said():
     text = card(result=None)
-    assert "other hands, pens and cameras was not measured" in text
-    assert "which, is not recorded" in text
+    assert "other pens and cameras: not measured" in text
+    assert "its number of images is not recorded" in text
     assert "mnist_exp.train" not in text
 
 
@@ -111,5 +119,46 @@ def test_a_part_of_the_configuration_reads_as_a_call():
 def test_the_table_compares_each_file_with_the_checkpoint():
     console = Console(width=100)
     with console.capture() as capture:
-        console.print(table([Row("best.ckpt", 977000, None, 60, 2e-4), Row("model.pt2", 340000, 0.0, 60, 5e-5)]))
+        console.print(
+            files_table(
+                [ExportedFile("best.ckpt", 977000, None, 60, 2e-4), ExportedFile("model.pt2", 340000, 0.0, 60, 5e-5)]
+            )
+        )
     assert ["model.pt2", "0.34", "MB", "0.0e+00", "60/60", "0.050", "ms"] in map(str.split, capture.get().splitlines())
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"checkpoint": 1}', '{"checkpoint": {"sha256": "beef"}}', "[" * 100_000]
+)
+def test_a_file_that_is_no_evaluation_is_named(tmp_path: Path, content: str):
+    (tmp_path / "evaluation-all.json").write_text(content)
+    with pytest.raises(ValueError, match=r"evaluation-all\.json is no evaluation .*Run evaluate again"):
+        read_evaluations(tmp_path, "beef")
+
+
+def test_texts_of_a_run_stay_text():
+    hostile = "<script>`|\n```\n# x"
+    environment = dict.fromkeys(("device", "threads", "python", "torch", "lightning", "commit", "dirty"), hostile)
+    result = {
+        "overrides": [hostile],
+        "data": dict.fromkeys(("fingerprint", "train", "val", "test"), hostile),
+        "environment": environment,
+    }
+    checkpoint = dict.fromkeys(("path", "sha256", "name", "seed", "epoch"), hostile)
+    config = CONFIG | {"trainer": {"max_epochs": hostile, "precision": hostile}, "data": {"batch_size": hostile}}
+    text = card(result=result, checkpoint=checkpoint, config=config, environment=environment)
+    outside = re.sub(r"```bash\n.*?\n```|`[^`]*`", "", text, flags=re.DOTALL)
+    assert "script" not in outside
+    assert "# x" not in outside
+    assert "\n# x" not in text
+
+
+def test_the_table_of_accuracies_counts_a_family_once_and_without_an_interval():
+    parts = {"pen": {"acc": 0.9, "n": 20000}, "pen/thin": PART, "pen/thick": PART}
+    assert "| `all` | `pen` | 20,000 | 90.00% |" in card(evaluations={"all": evaluation(**parts)})
+    assert "| `test` | 10,000 | 0.43 |" in card()
+
+
+def test_a_checkpoint_without_a_commit_says_nothing_of_it():
+    environment = {"device": "cpu", "commit": "", "dirty": False}
+    assert "| exported and measured | `cpu` |\n" in card(environment=environment, result=None)

@@ -8,7 +8,6 @@ import pytest
 import scipy.stats
 from made_runs import make_run
 
-from mnist_exp.analysis import pairs as pairs_module
 from mnist_exp.analysis.pairs import (
     ALL_PAIRS_UP_TO,
     PICTURES_A_ROW,
@@ -194,7 +193,7 @@ def test_the_headline_claims_no_more_than_the_paired_test(tmp_path, image, csv, 
         "these seeds do not settle it",
         "too little to say whether other seeds would agree",
     ]
-    text = write_report(study, title="t").markdown
+    text = write_report(study, name="t").markdown
     assert [each for each in sentences if each in text] == [expected]
 
 
@@ -206,8 +205,8 @@ def test_runs_on_different_images_are_told(tmp_path):
     warning = different_images(study, read_predictions(study))
     assert warning.startswith("**The runs did not all have the same images.**")
     assert "`data=csv`: `sha256:bbbbbbbbbbbb…`; `data=image`: `sha256:aaaaaaaaaaaa…`." in warning
-    text = write_report(study, title="t").markdown
-    assert text.index("# t") < text.index(warning) < text.index("## Verdict")  # the terminal shows it, too
+    text = write_report(study, name="t").markdown
+    assert text.index("# `t`") < text.index(warning) < text.index("## Verdict")  # the terminal shows it, too
 
 
 def test_test_sets_with_other_labels_are_told(two, tmp_path):
@@ -264,16 +263,13 @@ def test_the_clearest_cases_come_first_with_the_commonest_mistake():
     assert [row[1] for row in rows] == [1, 3, 2, 5, 6, 7, 8, 9, 10, 11][:PICTURES_A_ROW]
 
 
-def test_pictures_are_drawn_as_far_as_there_are_images(monkeypatch):
-    seen = {}
-    monkeypatch.setattr(pairs_module.figures, "gallery", lambda sides: seen.update(sides))
-    monkeypatch.setattr(pairs_module.figures, "png", lambda _: b"picture")
+def test_pictures_are_drawn_as_far_as_there_are_images():
     images = np.arange(2, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
     drawn = {}
     assert "(figures/disagreements.png)" in pictured([["A", 1, 3, 9, 2], ["B", 0, 4, 8, 1]], images, drawn)
-    assert drawn == {"disagreements": b"picture"}
-    assert {side: caption for side, [(_, caption)] in seen.items()} == {"A": "3, not 9", "B": "4, not 8"}
-    assert np.array_equal(seen["A"][0][0], images[1])
+    (rows,) = drawn["disagreements"].args
+    assert {side: (each.label, each.answer) for side, [each] in rows.items()} == {"A": (3, 9), "B": (4, 8)}
+    assert np.array_equal(rows["A"][0].image, images[1])
     drawn.clear()
     assert "There are no pictures" in pictured([["A", 2, 3, 9, 2]], images, drawn)  # an image that is not there
     assert "There are no pictures" in pictured([["A", 0, 3, 9, 2]], None, drawn)

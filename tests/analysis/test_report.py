@@ -1,6 +1,6 @@
 """The report against numbers recomputed by hand.
 
-python -m pytest tests/test_report.py -v
+python -m pytest tests/analysis/test_report.py -v
 """
 
 import re
@@ -16,12 +16,6 @@ from mnist_exp.analysis.runs import collect
 from mnist_exp.analysis.statistics import McNemar
 
 ACCURACIES = {"image": [0.90, 0.92, 0.91], "csv": [0.93, 0.96, 0.94]}
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    """Figures are tested where they are made; to render them takes most of the time."""
-    monkeypatch.setattr("mnist_exp.analysis.figures.png", lambda _: b"")
 
 
 @pytest.fixture
@@ -46,7 +40,7 @@ def numbers(cell):
 
 
 def test_the_verdict_is_the_mean_spread_and_interval_of_each_group(study):
-    header, first, second = table(write_report(study, title="t").markdown, "Groups")
+    header, first, second = table(write_report(study, name="t").markdown, "Groups")
     assert (header[0], first[0], second[0]) == ("data", "csv", "image")
     for row in (first, second):
         values = 100 * np.array(ACCURACIES[row[0]])
@@ -58,12 +52,12 @@ def test_the_verdict_is_the_mean_spread_and_interval_of_each_group(study):
 
 def test_the_verdict_agrees_with_the_table_of_runs(study):
     means = 100 * study.frame.groupby("data")[["test/acc", "val/acc"]].mean()
-    for row in table(write_report(study, title="t").markdown, "Groups")[1:]:
+    for row in table(write_report(study, name="t").markdown, "Groups")[1:]:
         assert [float(row[2]), float(row[5])] == pytest.approx(means.loc[row[0]].tolist(), abs=0.006)
 
 
 def test_the_headline_names_the_best_its_lead_and_how_sure_it_is(study):
-    headline = write_report(study, title="t").markdown.split("\n\n")[1]
+    headline = write_report(study, name="t").markdown.split("\n\n")[1]
     lead = 100 * (np.mean(ACCURACIES["csv"]) - np.mean(ACCURACIES["image"]))
     assert headline.startswith("`data=csv` has the highest mean test accuracy: **94.33%** (n = 3).")
     assert f"**+{lead:.2f} percentage points**" in headline
@@ -73,7 +67,7 @@ def test_the_headline_names_the_best_its_lead_and_how_sure_it_is(study):
 
 def test_a_single_run_has_its_interval_over_images(tmp_path):
     make_run(tmp_path / "a", acc=0.9)
-    row = table(write_report(collect([tmp_path]), title="t").markdown, "Groups")[1]
+    row = table(write_report(collect([tmp_path]), name="t").markdown, "Groups")[1]
     interval = scipy.stats.binomtest(900, 1000).proportion_ci(method="wilson")
     assert numbers(" ".join(row))[:2] == [1, 90]
     assert any(numbers(cell) == pytest.approx([100 * interval.low, 100 * interval.high], abs=0.006) for cell in row)
@@ -85,8 +79,8 @@ def test_equal_groups_are_called_equal_and_the_next_one_is_tested(tmp_path):
         make_run(tmp_path / f"image{seed}", "data=image", acc=0.95 + seed / 1000, seed=seed)
         make_run(tmp_path / f"csv{seed}", "data=csv", acc=0.95 + seed / 1000, seed=seed)
         make_run(tmp_path / f"mlp{seed}", "model=mlp", acc=0.9, seed=seed)
-    headline = write_report(collect([tmp_path]), title="t").markdown.split("\n\n")[1]
-    assert re.search("With each common seed `data=(image|csv) model=cnn` equals it", headline)
+    headline = write_report(collect([tmp_path]), name="t").markdown.split("\n\n")[1]
+    assert re.search("`data=(image|csv) model=cnn` equals it with each common seed", headline)
     assert "The lead over the next, `data=image model=mlp`" in headline
 
 
@@ -94,7 +88,7 @@ def test_equal_groups_are_called_equal_and_the_next_one_is_tested(tmp_path):
 
 
 def test_pairs_are_tested_over_seeds_and_over_images(study):
-    row = table(write_report(study, title="t").markdown, "Differences")[1]
+    row = table(write_report(study, name="t").markdown, "Differences")[1]
     a, b = (np.array(ACCURACIES[data]) for data in ("csv", "image"))
     over_seeds = scipy.stats.ttest_rel(a, b)
     interval = over_seeds.confidence_interval(0.95)
@@ -129,7 +123,7 @@ def test_of_many_groups_only_the_best_is_tested_against_each(tmp_path):
     sizes = range(1, ALL_PAIRS_UP_TO + 2)
     for size in sizes:
         make_run(tmp_path / str(size), f"data.batch_size={size}", acc=0.9 - size / 100)
-    markdown = write_report(collect([tmp_path]), title="t").markdown
+    markdown = write_report(collect([tmp_path]), name="t").markdown
     assert len(table(markdown, "Differences")) == len(sizes)  # a header, and all but the best
     assert "A is `data.batch_size=1`" in markdown
 
@@ -137,7 +131,7 @@ def test_of_many_groups_only_the_best_is_tested_against_each(tmp_path):
 def test_different_test_sets_are_not_compared_image_by_image(study, tmp_path):
     for seed in range(3):
         np.savez(tmp_path / f"csv{seed}" / "predictions.npz", labels=np.zeros(5, int), preds=np.zeros(5, int))
-    report = write_report(study, title="t")
+    report = write_report(study, name="t")
     assert "p over images" not in report.markdown
     assert "disagree" not in report.markdown
 
@@ -145,23 +139,23 @@ def test_different_test_sets_are_not_compared_image_by_image(study, tmp_path):
 def test_groups_without_a_common_seed_are_not_tested(tmp_path):
     make_run(tmp_path / "a", "data=csv", acc=0.95)
     make_run(tmp_path / "b", "data=image", seed=1)
-    assert "without a seed in common" in write_report(collect([tmp_path]), title="t").markdown
+    assert "They have no seed in common" in write_report(collect([tmp_path]), name="t").markdown
 
 
 def test_broken_predictions_are_named(study, tmp_path):
     (tmp_path / "csv0" / "predictions.npz").write_bytes(b"no zip")
     with pytest.raises(ValueError, match=r"cannot read .*csv0/predictions\.npz"):
-        write_report(study, title="t")
+        write_report(study, name="t")
 
 
 def test_images_that_divide_the_groups_are_listed_and_drawn_where_there_are_pictures(study):
-    rows = table(write_report(study, title="t").markdown, "The clearest cases")[1:]
+    rows = table(write_report(study, name="t").markdown, "The clearest cases")[1:]
     assert len(rows) == 10
     for side, index, label, other, ahead in rows:
         assert (side, int(label), int(other), ahead) == ("only A is right", int(index) % 10, (int(index) + 1) % 10, "1")
-    assert "There are no pictures" in write_report(study, title="t").markdown
+    assert "There are no pictures" in write_report(study, name="t").markdown
     images = np.zeros((TEST_IMAGES, 28, 28), np.uint8)
-    assert "disagreements" in write_report(study, title="t", pictures=lambda _: images).figures
+    assert "disagreements" in write_report(study, name="t", pictures=lambda _: images).plots
 
 
 # --- attribution ---
@@ -183,7 +177,7 @@ CORNERS = {"start": {"data": "image", "model": "mlp"}, "end": {"data": "csv", "m
 
 
 def test_shares_are_exact_and_add_up_to_the_gap(factorial):
-    report = write_report(factorial, title="t", **CORNERS)
+    report = write_report(factorial, name="t", **CORNERS)
     rows = {row[0]: row for row in table(report.markdown, "Effects")}
     assert numbers(rows["model"][3]) == [7.1]
     assert numbers(rows["data"][3]) == [1.0]
@@ -191,14 +185,14 @@ def test_shares_are_exact_and_add_up_to_the_gap(factorial):
     assert numbers(rows["model"][5]) == [88]  # per cent of the gap
     interaction = table(report.markdown, "Interactions")[1]
     assert (interaction[0], *numbers(interaction[1])) == ("data × model", 1.0)
-    assert "attribution" in report.figures
+    assert "attribution" in report.plots
 
 
 @pytest.mark.usefixtures("factorial")
 def test_a_seed_that_lacks_a_cell_is_left_out_by_name(tmp_path):
     lost = next(path for path in tmp_path.iterdir() if "csv" in path.name and path.name.endswith("2"))
     write_result(lost, {"status": "failed", "seed": 2, "overrides": [], "config": {}, "error": "out of memory"})
-    markdown = write_report(collect([tmp_path]), title="t", **CORNERS).markdown
+    markdown = write_report(collect([tmp_path]), name="t", **CORNERS).markdown
     assert "seeds 2 are left out" in markdown
     assert "out of memory" in markdown
 
@@ -208,7 +202,7 @@ def test_borrowed_cells_complete_the_factorial(tmp_path):
         for model, acc in (("mlp", 0.8), ("cnn", 0.9)):
             for data in ("image", "csv") if seed == 0 else ("image",):
                 make_run(tmp_path / f"{data}{model}{seed}", f"data={data}", f"model={model}", acc=acc, seed=seed)
-    report = write_report(collect([tmp_path], borrow=["data"]), title="t", **CORNERS)
+    report = write_report(collect([tmp_path], borrow=["data"]), name="t", **CORNERS)
     assert "with 2 seeds (0, 1)" in report.markdown
     assert "Borrowed for `data=csv` from `data=image`: 2 values" in report.markdown
     measured = {tuple(row[:2]): row[2] for row in table(report.markdown, "Groups")[1:]}
@@ -228,17 +222,170 @@ def test_borrowed_cells_complete_the_factorial(tmp_path):
 )
 def test_corners_that_are_not_there_are_an_error(factorial, start, end, message):
     with pytest.raises(ValueError, match=message):
-        write_report(factorial, title="t", start=start, end=end)
+        write_report(factorial, name="t", start=start, end=end)
 
 
 # --- the rest ---
+
+
+# --- the sentences ---
+
+
+def text(tmp_path, *runs, **settings):
+    """The report of runs, each given as (overrides, accuracies by seed, changes to result.json)."""
+    for overrides, accuracies, changes in runs:
+        for seed, acc in accuracies.items():
+            make_run(tmp_path / f"{'_'.join(overrides)}{seed}", *overrides, acc=acc, seed=seed, **changes)
+    return write_report(collect([tmp_path]), name="t", **settings).markdown
+
+
+def test_the_title_names_the_report_and_counts_its_runs(study):
+    report = write_report(study, name="a <b> `c`")
+    assert report.markdown.startswith("# `a <b> 'c'`: 6 runs compared\n")
+    assert report.title == "a <b> `c`: 6 runs compared"
+
+
+def test_a_single_group_is_no_highest(tmp_path):
+    answer = text(tmp_path, ([], {0: 0.9}, {})).split("\n\n")[1]
+    assert answer == "`image-cnn` has a mean test accuracy: **90.00%** (n = 1)."
+
+
+def test_a_lucky_seed_is_not_best_where_others_have_several(tmp_path):
+    runs = [(["model=mlp"], {0: 0.99}, {}), (["model=cnn"], {0: 0.9, 1: 0.91}, {})]
+    answer = text(tmp_path, *runs).split("\n\n")[1]
+    assert answer.startswith(
+        "`model=cnn` has the highest mean test accuracy of the groups with several seeds: **90.50%**"
+    )
+
+
+def test_two_equal_groups_are_both_named(tmp_path):
+    runs = [([f"data.batch_size={size}"], {0: 0.9, 1: 0.91}, {}) for size in (1, 2, 3)]
+    answer = text(tmp_path, *runs).split("\n\n")[1]
+    assert answer.endswith("`data.batch_size=2` and `data.batch_size=3` equal it with each common seed.")
+
+
+def test_one_seed_is_too_little_and_images_are_tested_where_there_are_predictions(tmp_path):
+    runs = [(["model=mlp"], {0: 0.9}, {}), (["model=cnn"], {0: 0.95}, {})]
+    answer = text(tmp_path, *runs).split("\n\n")[1]
+    assert answer.endswith(
+        "The lead over the next, `model=mlp`, is **+5.00 percentage points** with 1 seed: too little to say whether "
+        "other seeds would agree. Over the test images McNemar's p is < 0.001 after Holm."
+    )
+    for path in tmp_path.glob("*/predictions.npz"):
+        path.unlink()
+    markdown = write_report(collect([tmp_path]), name="t").markdown
+    assert markdown.split("\n\n")[1].endswith("whether other seeds would agree.")
+    assert "†" not in markdown
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        ({0: 0.94, 1: 0.951, 2: 0.959}, "interval [+0.89, +1.18]: other seeds can be expected to agree"),
+        ({0: 0.90, 1: 0.99, 2: 0.92}, "these seeds do not settle it (paired t-test over 3 seeds, p = 0."),
+        ({0: 0.95 - 0.05, 1: 0.961 - 0.0501, 2: 0.969 - 0.05}, "(paired t-test over 3 seeds, p < 0.001 after Holm)"),
+    ],
+)
+def test_a_lead_is_settled_by_the_paired_test(tmp_path, other, sentence):
+    best = {0: 0.95, 1: 0.961, 2: 0.97}
+    assert sentence in text(tmp_path, (["model=cnn"], best, {}), (["model=mlp"], other, {})).split("\n\n")[1]
+
+
+def test_the_next_group_is_one_that_can_be_tested(tmp_path):
+    runs = [
+        (["model=cnn"], {0: 0.95, 1: 0.96}, {}),
+        (["model=fast"], {5: 0.94, 6: 0.94}, {}),
+        (["model=scratch"], {1: 0.92}, {}),
+        (["model=mlp"], {0: 0.9, 1: 0.92}, {}),
+    ]
+    assert "The lead over the next, `model=mlp`" in text(tmp_path, *runs).split("\n\n")[1]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "low_high"),
+    [
+        ({0: 0.99, 1: 0.999}, [100 * (0.9945 - 12.7062 * 0.0045), 100]),
+        ({0: 0.01, 1: 0.001}, [0, 100 * (0.0055 + 12.7062 * 0.0045)]),
+    ],
+)
+def test_an_interval_ends_where_accuracies_end(tmp_path, accuracies, low_high):
+    row = table(text(tmp_path, ([], accuracies, {})), "Groups")[1]
+    assert numbers(row[4]) == pytest.approx(low_high, abs=0.01)
+
+
+def test_notes_tell_what_the_numbers_are(tmp_path):
+    one, several = {0: 0.9}, {0: 0.9, 1: 0.91}
+    unvalidated = {"metrics": {"test/acc": 0.9}, "history": []}
+    cases = {
+        "The groups did not all run the same seeds": ([(["model=mlp"], one, {}), (["model=cnn"], several, {})], True),
+        "The groups did not all": ([(["model=mlp"], several, {}), (["model=cnn"], several, {})], False),
+        "† One run: its interval is over test images": ([([], one, {})], True),
+        "† One run": ([([], several, {})], False),
+        "No images were held out for validation": ([([], several, unvalidated)], True),
+        "the weights that validation chose. Choose a recipe by val/acc": ([([], several, {})], True),
+    }
+    for number, (note, (runs, expected)) in enumerate(cases.items()):
+        assert (note in text(tmp_path / str(number), *runs)) == expected, note
+
+
+def test_curves_need_two_epochs_and_means_a_validation(tmp_path):
+    epochs = [{"epoch": 1, "train/loss": 0.5}, {"epoch": 2, "train/loss": 0.4}]
+    assert "## Learning curves" not in text(tmp_path / "one", ([], {0: 0.9}, {"history": epochs[:1]}))
+    markdown = text(tmp_path / "two", ([], {0: 0.9}, {"history": epochs}))
+    assert "a line for each group.](figures/learning_curves.png)" in markdown
+    validated = [epoch | {"val/acc": 0.8 + epoch["epoch"] / 100} for epoch in epochs]
+    runs = [(["model=cnn"], {0: 0.9}, {"history": validated}), (["model=mlp"], {0: 0.9}, {"history": validated[:1]})]
+    assert "Means end between 81.00% and 82.00%.]" in text(tmp_path / "three", *runs)
+
+
+def test_times_of_different_devices_do_not_compare(tmp_path):
+    def on(device, fit):
+        return {"environment": {"device": device}, "seconds": {"fit": fit}}
+
+    same = text(
+        tmp_path / "same", (["model=cnn"], {0: 0.9}, on("cpu", 3.14)), (["model=mlp"], {0: 0.9}, on("cpu", 2.0))
+    )
+    assert "a point for each of 2 runs, which took 2.0 to 3.1 seconds.](figures/time.png)" in same
+    assert "*A point is a run, on `cpu`. The best run" in same
+    other = text(tmp_path / "other", (["model=cnn"], {0: 0.9}, on("cpu", 3)), (["model=mlp"], {0: 0.9}, on("GPU", 2)))
+    assert "on `GPU`, `cpu`. Times of different devices do not compare. The best run" in other
+    assert "on an unknown device." in text(tmp_path / "none", ([], {0: 0.9}, {"environment": {}}))
+    assert "## Accuracy against time" not in text(tmp_path / "no", ([], {0: 0.9}, {"seconds": {}}))
+
+
+def test_the_origin_names_settings_data_machine_and_source(tmp_path):
+    environment = {"torch": "2", "lightning": "3", "device": "cpu", "commit": "d" * 40, "dirty": True}
+    changes = {"environment": environment}
+    runs = [(["model=cnn", "optimizer.lr=0.1", 'name="1"'], {0: 0.9, 3: 0.9}, changes)]
+    runs += [(["model=mlp", "optimizer.lr=0.1", 'name="1"'], {0: 0.8}, changes)]
+    origin = text(tmp_path, *runs, command="python x").split("## Where the numbers come from\n\n")[1].splitlines()
+    assert origin[:-1] == [
+        "- 3 finished runs, seeds 0, 3.",
+        "- The same in all: `optimizer.lr=0.1`.",
+        "- Data: the same in all, fingerprint `sha256:aaaaaaaaaaaa…`.",
+        "- Device: `cpu`; `torch 2, Lightning 3`.",
+        f"- Source: commit `{'d' * 12}+changes`.",
+        "- Every run with its settings and numbers: runs.csv.",
+    ]
+    assert re.fullmatch(r"- Written \d{4}-\d\d-\d\d \d\d:\d\d UTC by `python x`\.", origin[-1])
+
+
+def test_the_origin_tells_different_data_and_leaves_out_what_is_unknown(tmp_path):
+    runs = [
+        ([f"model={model}"], {0: 0.9}, {"data": {"fingerprint": f"sha256:{model * 8}"}, "environment": {}})
+        for model in ("mlp", "cnn")
+    ]
+    markdown = text(tmp_path, *runs)
+    assert "Data: **2 different sets**, fingerprint `sha256:cnncnncnncnn…`, `sha256:mlpmlpmlpmlp…`." in markdown
+    for unknown in ("Source:", "The same in all", "Written"):
+        assert unknown not in markdown
 
 
 @pytest.mark.usefixtures("study")
 def test_runs_left_out_are_listed_and_their_errors_are_harmless(tmp_path):
     error = "ValueError: a | b\n<script>alert(1)</script> `x`"
     write_result(tmp_path / "bad", {"status": "failed", "seed": 0, "overrides": [], "config": {}, "error": error})
-    row = table(write_report(collect([tmp_path]), title="t").markdown, "Runs that")[1]
+    row = table(write_report(collect([tmp_path]), name="t").markdown, "Runs that")[1]
     assert row == [str(tmp_path / "bad"), "failed", "ValueError: a ¦ b <script>alert(1)</script> 'x'"]
 
 
@@ -246,7 +393,17 @@ def test_milestones_have_curves_and_no_tests_over_images(tmp_path):
     tested = [{"epoch": 1, "test/acc": 0.5}, {"epoch": 3, "test/acc": 0.6}]
     for seed in (0, 1):
         make_run(tmp_path / str(seed), seed=seed, milestones=tested)
-    report = write_report(collect([tmp_path], epochs=[1, 3]), title="t")
+    report = write_report(collect([tmp_path], epochs=[1, 3]), name="t")
     assert [row[0] for row in table(report.markdown, "Groups")] == ["epochs", "3", "1"]
     assert "no tests over images" in report.markdown
-    assert set(report.figures) == {"learning_curves"}
+    assert set(report.plots) == {"learning_curves"}
+
+
+def test_each_curve_has_a_line_of_its_own_also_where_milestones_double_the_groups(tmp_path, monkeypatch):
+    monkeypatch.setattr("mnist_exp.analysis.figures.DISTINCT", 4)
+    tested = [{"epoch": 1, "test/acc": 0.7}, {"epoch": 3, "test/acc": 0.6}]
+    for size in range(1, 5):
+        make_run(tmp_path / str(size), f"data.batch_size={size}", milestones=tested)
+    _, styles = write_report(collect([tmp_path], epochs=[1, 3]), name="t").plots["learning_curves"].args
+    assert len(styles.groups) == 8
+    assert styles.distinct == [group for group in styles.groups if "epochs=3" in group]

@@ -6,8 +6,9 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from mnist_exp.analysis import figures
 from mnist_exp.train import train
-from mnist_exp.training.tensorboard import hyperparameters, pixels, reliability_diagram, worst_mistakes
+from mnist_exp.training.tensorboard import LAYOUT, hyperparameters
 
 Compose = Callable[..., DictConfig]
 
@@ -36,8 +37,17 @@ def test_hyperparameters_are_flat_and_name_the_optimizer_that_is_used(composed: 
     assert all(isinstance(value, (str, int, float, bool)) for value in flat.values())
 
 
+def test_the_charts_of_all_runs_are_called_so_and_take_whole_tags():
+    assert list(LAYOUT) == ["all runs"]
+    tags = [tag for _, (tag,) in LAYOUT["all runs"].values()]
+    assert "^val/acc$" in tags
+    assert all(tag.startswith("^") and tag.endswith("$") for tag in tags)
+
+
 def test_a_model_without_mistakes_can_be_drawn():
-    labels = np.arange(10)
+    labels, images = np.arange(10), np.zeros((10, 28, 28), np.uint8)
     probs = np.eye(10, dtype=np.float32)
-    for figure in (worst_mistakes(probs, labels, np.zeros((10, 28, 28), np.uint8)), reliability_diagram(probs, labels)):
-        assert pixels(figure).shape[2] == 3
+    assert figures.most_confident_mistakes(probs, labels, images, count=20) == []
+    drawn = (figures.mistakes({"No mistakes": []}), figures.reliability_diagram(probs, labels))
+    for figure in drawn:
+        assert figures.pixels(figure).shape[2] == 3
