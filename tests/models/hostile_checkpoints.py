@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+# A run of version 0.1: model=mlp model.net.hidden=2 optimizer=sgd optimizer.lr=0.5, 3 epochs on 250 small digits.
 STORED = Path(__file__).parents[1] / "assets" / "run_0.1" / "checkpoints" / "best.ckpt"
 
 Maker = Callable[[Path, str], Path]  # (a path to write to, the path of the marker) -> the hostile checkpoint
