@@ -288,6 +288,7 @@ def archive(path: Path, data_pkl: bytes, **entries: bytes) -> Path:
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("archive/data.pkl", data_pkl)
         file.writestr("archive/byteorder", "little")
+        file.writestr("archive/version", "3\n")  # torch.load reads no file without it
         for name, each in entries.items():
             file.writestr(f"archive/{name.replace('__', '/')}", each)
     return path
