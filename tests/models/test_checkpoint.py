@@ -59,6 +59,14 @@ def test_a_run_of_version_0_1_is_evaluated_and_exported(tmp_path: Path, tasks: T
     assert "python -m mnist_exp.train" in (run_dir / "MODEL_CARD.md").read_text()
 
 
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")  # the folder of the run is not here
+@pytest.mark.usefixtures("small_mnist")
+def test_a_run_of_version_0_1_goes_on(composed: Callable[..., DictConfig]):
+    recipe = ["model=mlp", "model.net.hidden=2", "optimizer=sgd", "optimizer.lr=0.5", "logger=none"]
+    result = train(composed(*recipe, "trainer.max_epochs=3", f"ckpt_path={STORED}"))
+    assert [row["epoch"] for row in result["history"]] == [1, 2, 3]
+
+
 def test_the_content_is_what_torch_reads():
     def equal(a: Any, b: Any) -> bool:
         if isinstance(a, torch.Tensor):
