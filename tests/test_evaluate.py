@@ -34,12 +34,12 @@ def evaluated(*overrides: str) -> dict[str, Any]:
 
 @pytest.fixture
 def run(composed: Callable[..., DictConfig], small_mnist: SmallMNIST, tmp_path: Path) -> Path:  # noqa: ARG001
-    """A run on small data that has learnt something, and not all."""
+    """A run on small data that is better than guessing, but makes mistakes."""
     run_and_record(train, composed("trainer.max_epochs=1", "optimizer.lr=0.003"))
     return tmp_path / "run"
 
 
-def test_a_checkpoint_scores_what_its_run_said_and_so_do_its_images_as_files(
+def test_an_evaluation_gives_the_accuracy_of_the_run_also_on_images_in_files(
     run: Path, small_mnist: SmallMNIST, tmp_path: Path
 ):
     result = json.loads((run / "result.json").read_text())
@@ -79,7 +79,7 @@ def test_tensorboard_gets_the_accuracy_and_the_worst_mistakes(checkpoint: Path):
 
 
 @pytest.mark.usefixtures("small_mnist")
-def test_several_checkpoints_each_keep_their_own(checkpoint: Path, capsys: pytest.CaptureFixture[str]):
+def test_each_of_several_checkpoints_gets_its_own_evaluation(checkpoint: Path, capsys: pytest.CaptureFixture[str]):
     other = checkpoint.parents[2] / "other" / "checkpoints" / "best.ckpt"
     other.parent.mkdir(parents=True)
     other.write_bytes(checkpoint.read_bytes())
@@ -97,13 +97,13 @@ def test_several_checkpoints_each_keep_their_own(checkpoint: Path, capsys: pytes
         (["ckpt_path=a/best.ckpt"], "no checkpoint at a/best.ckpt"),
     ],
 )
-def test_what_cannot_be_tested_is_told(overrides: list[str], fragment: str):
+def test_the_message_says_what_is_missing(overrides: list[str], fragment: str):
     with pytest.raises(ValueError, match=fragment):
         evaluated(*overrides)
 
 
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
-def test_a_mistake_ends_the_command_with_one_line_and_leaves_no_file(tmp_path: Path, command: str):
+def test_an_error_is_one_line_and_leaves_no_file(tmp_path: Path, command: str):
     done = subprocess.run(
         [sys.executable, "-m", f"mnist_exp.{command}"], cwd=tmp_path, capture_output=True, text=True, check=False
     )

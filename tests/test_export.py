@@ -23,7 +23,7 @@ def config(name: str, *overrides: str) -> DictConfig:
 
 
 def classifier(cfg: DictConfig) -> DigitClassifier:
-    """Of random weights, those of a net that starts with zeros too."""
+    """With random weights, also where a network would start with zeros."""
     torch.manual_seed(0)
     model = instantiate({**cfg.model, "optimizer": None, "scheduler": None, "augment": None})
     for weights in model.parameters():
@@ -34,7 +34,7 @@ def classifier(cfg: DictConfig) -> DigitClassifier:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, small_digits: tuple[Digits, Digits]) -> Path:
-    """The folder of a run that has learnt nothing, exported by the command."""
+    """The folder of a run with random weights, exported by the command."""
     run_dir = tmp_path_factory.mktemp("run")
     cfg = config("train", "model=cnn", f"run_dir={run_dir}", "data_dir=.")
     (run_dir / "checkpoints").mkdir()
@@ -47,13 +47,13 @@ def run(tmp_path_factory: pytest.TempPathFactory, small_digits: tuple[Digits, Di
     return run_dir
 
 
-def test_the_folder_gets_both_files_and_the_card(run: Path):
+def test_the_run_folder_gets_both_files_and_the_model_card(run: Path):
     names = [str(path.relative_to(run)) for path in sorted(run.rglob("*")) if path.is_file()]
     assert names == ["MODEL_CARD.md", "checkpoints/best.ckpt", "export/model.onnx", "export/model.pt2"]
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_file_answers_as_the_checkpoint_for_any_batch(run: Path, name: str, small_digits: tuple[Digits, Digits]):
+def test_a_file_answers_like_the_checkpoint_for_any_batch(run: Path, name: str, small_digits: tuple[Digits, Digits]):
     model, _ = load_classifier(run / "checkpoints" / "best.ckpt")
     answer = FORMATS[name].read(run / "export" / f"model.{name}")
     for size in (1, 2, 7, 300):
@@ -61,7 +61,7 @@ def test_a_file_answers_as_the_checkpoint_for_any_batch(run: Path, name: str, sm
         torch.testing.assert_close(answer(images), model.probabilities(images), atol=1e-5, rtol=0)
 
 
-def test_onnx_names_what_goes_in_and_comes_out(run: Path):
+def test_the_onnx_file_names_its_input_and_output(run: Path):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(run / "export" / "model.onnx")
@@ -87,7 +87,7 @@ def test_the_examples_of_the_card_work_as_printed(
 # --- what goes wrong ---
 
 
-def test_without_the_extra_its_command_is_told(monkeypatch: pytest.MonkeyPatch):
+def test_without_the_extra_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("mnist_exp.export.find_spec", lambda _: None)
     with pytest.raises(ValueError, match=r"pip install .*export"):
         check_formats(["onnx", "pt2"])
@@ -102,6 +102,6 @@ def test_without_the_extra_its_command_is_told(monkeypatch: pytest.MonkeyPatch):
         (["ckpt_path=a/best.ckpt", "formats=[]"], "onnx, pt2"),
     ],
 )
-def test_what_cannot_be_exported_is_told(overrides: list[str], fragment: str):
+def test_the_message_says_what_is_missing(overrides: list[str], fragment: str):
     with pytest.raises(ValueError, match=fragment):
         export(config("export", *overrides))

@@ -64,14 +64,14 @@ def test_a_bad_file_is_named_the_others_are_predicted_and_the_command_fails(
     assert len(rows(cfg)) == 3
 
 
-def test_where_nothing_can_be_read_nothing_is_written(checkpoint: Path):
+def test_nothing_is_written_if_no_image_can_be_read(checkpoint: Path):
     cfg = config(checkpoint, "missing.png")
     with pytest.raises(ValueError, match=r"missing\.png"):
         predict(cfg)
     assert not Path(cfg.output).exists()
 
 
-def test_kaggles_csv_becomes_kaggles_submission(checkpoint: Path, tmp_path: Path):
+def test_a_csv_of_kaggle_becomes_a_submission_for_kaggle(checkpoint: Path, tmp_path: Path):
     images = np.stack([drawn(label, seed=0) for label in range(4)])
     header = ",".join(f"pixel{index}" for index in range(784))
     np.savetxt(tmp_path / "test.csv", images.reshape(4, 784), fmt="%d", delimiter=",", header=header, comments="")
@@ -82,7 +82,7 @@ def test_kaggles_csv_becomes_kaggles_submission(checkpoint: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(("show", "shown"), [("auto", True), ("false", False)])
-def test_what_the_network_saw_is_drawn_for_a_few(
+def test_a_few_images_are_drawn_as_the_network_saw_them(
     checkpoint: Path, pictures: Path, show: str, shown: bool, capsys: pytest.CaptureFixture[str]
 ):
     predict(config(checkpoint, str(pictures), f"show={show}"))

@@ -98,9 +98,7 @@ def check_epoch(content: Mapping[str, Any]) -> int:
     """The last epoch of the weights, counted from 0."""
     epoch = content.get("epoch")
     if type(epoch) is not int or epoch < 0:
-        raise CheckpointError(
-            f"its epoch is {epoch!r:.50}, not a whole number as mnist_exp.train writes it: train again"
-        )
+        raise CheckpointError(f"its epoch is {epoch!r:.50}, not a whole number of at least 0: train again")
     return epoch
 
 
@@ -141,17 +139,15 @@ def check_weights(model: DigitClassifier, weights: Any) -> None:
     if not isinstance(weights, dict):
         raise CheckpointError("it has no state_dict: train again")
     expected = model.state_dict()
-    if different := sorted(map(repr, expected.keys() ^ weights.keys())):
-        raise CheckpointError(
-            f"its weights are not those of {type(model.net).__name__}: {', '.join(different):.200}: train again"
-        )
+    if different := ", ".join(sorted(map(repr, expected.keys() ^ weights.keys()))):
+        network = type(model.net).__name__
+        raise CheckpointError(f"its weights are not those of {network}, it differs in {different:.200}: train again")
     for name, value in weights.items():
         wanted = expected[name]
         if not isinstance(value, Tensor) or value.shape != wanted.shape or not same_kind(value.dtype, wanted.dtype):
             found = f"{value.dtype} {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-            raise CheckpointError(
-                f"its weights {name} are {found}, not {wanted.dtype} {list(wanted.shape)}: train again"
-            )
+            needed = f"{wanted.dtype} {list(wanted.shape)}"
+            raise CheckpointError(f"its weights {name} are {found}, not {needed}: train again")
         if not value.to(wanted.dtype).isfinite().all():
             raise CheckpointError(f"its weights {name} are not all finite: train again, with a smaller learning rate")
 

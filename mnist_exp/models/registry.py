@@ -107,15 +107,11 @@ def check_plain(arguments: Mapping[str, Any]) -> None:
     """Refuses arguments for a user's own network that are not numbers, texts, true, false, null, or lists of these."""
     for key, value in arguments.items():
         values = value if isinstance(value, (list, tuple)) else [value]
-        if (
-            not str(key).isidentifier()
-            or str(key).startswith("_")
-            or len(values) > MAX_TEXT
-            or not all(map(is_plain, values))
-        ):
+        is_name = str(key).isidentifier() and not str(key).startswith("_")
+        if not is_name or len(values) > MAX_TEXT or not all(map(is_plain, values)):
             raise CheckpointError(
-                f"its network cannot take {key}={value!r:.50}: arguments are numbers of at most {MAX_ARGUMENT:,}, "
-                f"texts of at most {MAX_TEXT} characters, true, false, null, and lists of these"
+                f"its network cannot take {key!r:.50}={value!r:.50}: train it with numbers of at most "
+                f"{MAX_ARGUMENT:,}, texts of at most {MAX_TEXT} characters, true, false, null, or lists of these"
             )
 
 
@@ -145,7 +141,7 @@ def check_size(network: type[nn.Module], arguments: Mapping[str, Any], *, requir
             raise
         return
     if parameters > MAX_PARAMETERS:
-        raise CheckpointError(f"its network has {parameters:,} parameters, above the limit of {MAX_PARAMETERS:,}")
+        raise CheckpointError(f"its network has {parameters:,} parameters, at most {MAX_PARAMETERS:,} are allowed")
 
 
 def import_network(name: str) -> type[nn.Module]:

@@ -7,6 +7,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from mnist_exp.files import atomic_write
+from mnist_exp.models.checkpoint_file import read_checkpoint
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -22,6 +23,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             torch.save(checkpoint, file)
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
-        """Read tensors and plain Python values, whatever `weights_only` says. Raises what torch.load raises."""
-        del weights_only
-        return torch.load(path, map_location=map_location, weights_only=True)
+        """Read tensors, on the CPU, and plain values, whatever the other arguments say. Raises CheckpointError."""
+        del map_location, weights_only
+        return read_checkpoint(Path(path))

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+# A run of version 0.1: model=mlp model.net.hidden=2 optimizer=sgd optimizer.lr=0.5, 3 epochs on 250 small digits.
 STORED = Path(__file__).parents[1] / "assets" / "run_0.1" / "checkpoints" / "best.ckpt"
 
 Maker = Callable[[Path, str], Path]  # (a path to write to, the path of the marker) -> the hostile checkpoint
@@ -287,6 +288,7 @@ def archive(path: Path, data_pkl: bytes, **entries: bytes) -> Path:
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("archive/data.pkl", data_pkl)
         file.writestr("archive/byteorder", "little")
+        file.writestr("archive/version", "3\n")  # torch.load reads no file without it
         for name, each in entries.items():
             file.writestr(f"archive/{name.replace('__', '/')}", each)
     return path

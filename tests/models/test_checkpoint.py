@@ -1,6 +1,8 @@
 """Checkpoints that load, and those that must not: python -m pytest tests/models/test_checkpoint.py -v"""
 
+import json
 import resource
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -19,6 +21,7 @@ from mnist_exp.models.checkpoint import load_classifier, trained_epochs
 from mnist_exp.models.checkpoint_file import CheckpointError, read_checkpoint
 from mnist_exp.models.registry import EXPECTED, NETWORKS
 from mnist_exp.predict import predict
+from mnist_exp.result import RunResult
 from mnist_exp.train import train
 
 Tasks = dict[str, tuple[Callable[[DictConfig], Any], DictConfig]]
@@ -40,6 +43,28 @@ def test_a_checkpoint_of_version_0_1_loads_and_answers_as_it_did():
     assert not model.training
     assert (config["name"], config["seed"], model.name) == ("image-mlp", 0, "mlp")
     assert trained_epochs(STORED) == 2
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_a_run_of_version_0_1_is_evaluated_and_exported(tmp_path: Path, tasks: Tasks):
+    run_dir = Path(shutil.copytree(STORED.parents[1], tmp_path / "run"))
+    for command in ("evaluate", "export"):
+        task, cfg = tasks[command]
+        cfg.ckpt_path = str(run_dir / "checkpoints" / "best.ckpt")
+        task(cfg)
+    evaluation = json.loads((run_dir / "evaluation-test.json").read_text())
+    result = RunResult.read(run_dir)
+    assert result is not None
+    assert result.metrics["test/acc"] == pytest.approx(evaluation["acc"], abs=0.05)  # fonts differ a little
+    assert "python -m mnist_exp.train" in (run_dir / "MODEL_CARD.md").read_text()
+
+
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")  # the folder of the run is not here
+@pytest.mark.usefixtures("small_mnist")
+def test_a_run_of_version_0_1_goes_on(composed: Callable[..., DictConfig]):
+    recipe = ["model=mlp", "model.net.hidden=2", "optimizer=sgd", "optimizer.lr=0.5", "logger=none"]
+    result = train(composed(*recipe, "trainer.max_epochs=3", f"ckpt_path={STORED}"))
+    assert [row["epoch"] for row in result["history"]] == [1, 2, 3]
 
 
 def test_the_content_is_what_torch_reads():
