@@ -1,4 +1,4 @@
-"""The page in headless Chromium, if it and playwright are there: python -m pytest tests/web/test_page.py -v"""
+"""The page in headless Chromium, if it and playwright are there: python -m pytest tests/web/test_index_html.py -v"""
 
 import shutil
 from collections.abc import Iterator
