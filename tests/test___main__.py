@@ -1,6 +1,6 @@
 """`mnist-exp <command>`, from the repository and from a wheel.
 
-python -m pytest tests/test_main.py -v
+python -m pytest tests/test___main__.py -v
 """
 
 import os
