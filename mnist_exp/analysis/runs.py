@@ -5,6 +5,7 @@ A run that cannot be used keeps its row, with its status and the reason; the com
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,23 +49,23 @@ class Study:
     epochs: list[int] = field(default_factory=list)
     borrowing: list[str] = field(default_factory=list)
 
-    @property
+    @cached_property
     def finished(self) -> pd.DataFrame:
         return self.frame[self.frame["status"] == "finished"]
 
-    @property
+    @cached_property
     def label_factors(self) -> list[str]:
         """The factors that the groups' labels spell out. Empty where labels are short names: see `settings` then."""
         spelled_out = labels_spell_factors(self.factors, list(self.results.values()))
         return self.factors if spelled_out else []
 
-    @property
+    @cached_property
     def groups(self) -> list[str]:
         """The labels of all groups, the highest mean test accuracy first."""
         means = self.finished.groupby("group", sort=False)["test/acc"].mean()
         return list(means.sort_values(ascending=False, kind="stable").index)
 
-    @property
+    @cached_property
     def best(self) -> str:
         """The first group with several seeds, because a single seed may be lucky. Without such a group, the first."""
         return next((group for group in self.groups if len(self.of(group)) > 1), self.groups[0])

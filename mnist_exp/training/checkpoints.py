@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
+
+from mnist_exp.models.checkpoint_file import read_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class RunCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Copy the resumed run's checkpoints to the folder of this one, so that its best still competes."""
-        if self.dirpath and state_dict["dirpath"] != str(self.dirpath):
+        if self.dirpath and state_dict.get("dirpath") != str(self.dirpath):
             state_dict = self._moved_here(state_dict)
         super().load_state_dict(state_dict)
 
@@ -87,6 +88,6 @@ def load_best_weights(model: LightningModule, checkpoint: ModelCheckpoint) -> in
     """
     if not checkpoint.best_model_path:
         return None
-    content = torch.load(checkpoint.best_model_path, weights_only=True)
+    content = read_checkpoint(Path(checkpoint.best_model_path))  # after a resume it can be a copy of another file
     model.load_state_dict(content["state_dict"])
     return content["epoch"] + 1
