@@ -40,7 +40,11 @@ real_world() {
     $python -m mnist_exp.train -m study=real_world logger=none experiment=solution1,solution2,fast seed=0,1,2
     $python -m mnist_exp.train -m study=real_world logger=none experiment=robust seed=0
     local runs=(outputs/sweeps/real_world/*/)
-    evaluate() { $python -m mnist_exp.evaluate "ckpt_path=[$(printf "'%scheckpoints/best.ckpt'," "$@")]" "${suite[@]}"; }
+    evaluate() { # RUN_FOLDER/ ...: all of them side by side on $suite
+        local list
+        list=$(printf ",'%scheckpoints/best.ckpt'" "$@")
+        $python -m mnist_exp.evaluate "ckpt_path=[${list:1}]" "${suite[@]}"
+    }
     suite=(suite=all)
     evaluate "${runs[@]}"
     for set in data/handwriting/*/; do # made by scripts/handwriting_sets.sh
