@@ -1,10 +1,10 @@
-# Everything from a bare python3 and make: each target makes what it needs. `make` lists the targets.
+# Needs python3 and make, nothing else: each target installs what it needs. `make` lists the targets.
 .DEFAULT_GOAL := help
 PYTHON  := .venv/bin/python
 UV      := $(or $(shell command -v uv),.uv/bin/uv)
 EXTRAS  := sweep,slurm,demo,export
 ARGS    ?= data=csv trainer.max_epochs=3
-# Importing Lightning takes three times as long without bytecode.
+# Without bytecode, importing Lightning takes three times as long.
 export UV_COMPILE_BYTECODE := 1
 
 .PHONY: help train test test-slow bench lint format tensorboard clean
@@ -12,33 +12,33 @@ export UV_COMPILE_BYTECODE := 1
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
-train: .venv/.installed ## train and test; other overrides: make train ARGS="data=image model=mlp"
+train: .venv/.installed ## train and test a network; other settings: make train ARGS="data=image model=mlp"
 	$(PYTHON) -m mnist_exp.train $(ARGS)
 
 test: .venv/.installed ## the fast tests
 	$(PYTHON) -m pytest -n 2
 
-test-slow: .venv/.installed ## all tests, those that train on the whole of MNIST included
+test-slow: .venv/.installed ## all tests, also those that train on all of MNIST
 	$(PYTHON) -m pytest -m "slow or not slow"
 
 bench: ARGS :=
-bench: .venv/.installed ## time and memory beside what others use; a part: make bench ARGS="bench.only=[loop,csv]"
-	-$(UV) pip install --quiet --python $(PYTHON) --group bench # what cannot be installed is left out
+bench: .venv/.installed ## measure time and memory; only a part: make bench ARGS="bench.only=[loop,csv]"
+	-$(UV) pip install --quiet --python $(PYTHON) --group bench # contenders that cannot be installed are left out
 	$(PYTHON) -m scripts.bench $(ARGS)
 
-lint: .venv/.installed ## ruff and mypy
+lint: .venv/.installed ## check with ruff and mypy
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
-format: .venv/.installed ## let ruff mend what it can
+format: .venv/.installed ## fix what ruff can fix automatically
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-tensorboard: .venv/.installed ## look at all runs: http://localhost:6006
+tensorboard: .venv/.installed ## show all runs at http://localhost:6006
 	.venv/bin/tensorboard --logdir outputs
 
-clean: ## remove what the tools made; runs and data stay
+clean: ## delete what the tools made; runs and data stay
 	rm -rf .venv .uv .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,16 +1,22 @@
-"""The figures of docs/real-world.md, from the evaluations in run folders: `scripts/reproduce.sh real_world` makes both.
+"""The data files and pictures of docs/, made from run folders. `scripts/reproduce.sh` makes the runs.
 
-    python -m scripts.figures outputs/runs/solution2/... outputs/runs/robust/...     # into docs/images
+    python -m scripts.figures learning_rate outputs/sweeps/learning_rate        # runs with one setting changed
+    python -m scripts.figures real_world outputs/runs/solution1/... outputs/runs/robust/...   # evaluated runs
+    python -m scripts.figures                                                   # only draw the pictures again
 
-corruptions.png  one digit with every corruption; needs no run
-suites.png       runs that hold evaluation-all.json; digits of one's own (suite=npz, ...) where all of them were tested
-severity.png     runs that hold evaluation-corruptions-<0 to 5>.json (suite.name=corruptions-2 suite.severity=2)
+The first two write their figures to docs/data/*.csv. Rows of other models stay in these files, so one model can be
+measured again alone. Every call then draws all pictures from the files:
+
+learning_rate.png  validation accuracy by epoch, from learning_rate.csv
+suites.png         accuracy on each suite, from real_world.csv
+severity.png       accuracy against severity, from severity.csv
+corruptions.png    one digit with every corruption (needs MNIST)
 """
 
 import argparse
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,38 +25,70 @@ from matplotlib.figure import Figure
 
 from mnist_exp.analysis import figures
 from mnist_exp.data.image_datamodule import load_mnist
-from mnist_exp.files import atomic_write
+from mnist_exp.files import write_bytes, write_text
 from mnist_exp.imaging.corruptions import FAMILIES, corrupt
+from mnist_exp.result import RunResult
 
-DIGIT, DRAWN = 35, 100  # one of the first hundred test images, whose draws happen to be large
-COLUMNS = 8  # corruptions side by side
-SEVERITIES = {severity: f"corruptions-{severity}" for severity in range(6)}
-TITLES = {family: family for family in FAMILIES} | {"mnist_c": "MNIST-C"}
-OWN = ("folder-", "csv-", "npz-")  # how evaluations on digits of one's own are called
-NOISE = 0.002  # of an accuracy: four of 2,000 images
+FAMILY_TITLES = {family: family for family in FAMILIES} | {"mnist_c": "MNIST-C"}
+MODELS = ("solution1", "solution2", "fast", "robust")  # their order in the pictures; others follow
 
-Run = Mapping[str, Mapping[str, Any]]  # its evaluations, by the suite's label
+Evaluations = Mapping[str, Mapping[str, Any]]  # what a run folder's evaluation-<label>.json hold, by label
 
 
-def main(run_dirs: Sequence[Path], *, data_dir: Path, images: Path) -> None:
-    runs = {name_of(run): run for run in map(read, run_dirs)}
-    drawn = {"corruptions": contact_sheet(data_dir)}
-    if graded := {name: run for name, run in runs.items() if run.keys() >= set(SEVERITIES.values())}:
-        accuracies = pd.concat([by_severity(run).assign(group=name) for name, run in graded.items()])
-        drawn["severity"] = figures.accuracy_by_severity(accuracies, figures.GroupStyles.of(list(graded)))
-        print(falling(accuracies))
-    if tested := {name: run for name, run in runs.items() if "all" in run}:
-        accuracies = pd.concat([by_suite(run).assign(group=name) for name, run in tested.items()])
-        shared = accuracies.groupby("suite", sort=False).filter(lambda rows: len(rows) == len(tested))
-        drawn["suites"] = figures.accuracy_by_suite(shared, figures.GroupStyles.of(list(tested)))
-    for name, figure in drawn.items():
-        path = images / f"{name}.png"
-        with atomic_write(path) as partial:
-            partial.write_bytes(figures.png(figure))
-        print(f"{path}: {path.stat().st_size:,} bytes")
+# ---- run folders to data files ----
 
 
-def read(run_dir: Path) -> Run:
+def learning_rate(run_dirs: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    """A row for each run and epoch; `test_accuracy` only after the epochs in the run's `milestones`.
+
+    run_dirs: runs, or folders of runs such as a sweep.
+    """
+    rows = []
+    for run_dir in find_runs(run_dirs):
+        result = RunResult.read(run_dir)
+        if result is None or result.status != "finished":
+            raise SystemExit(f"error: {run_dir} is not a finished run: start its sweep again")
+        config, tested = result.config, {each["epoch"]: each["test/acc"] for each in result.milestones}
+        recipe = {
+            "optimizer": config["optimizer"]["_target_"].rpartition(".")[2],
+            "lr": config["optimizer"]["lr"],
+            "seed": result.seed,
+        }
+        rows += [
+            recipe
+            | {
+                "epoch": epoch["epoch"],
+                "val_accuracy": epoch["val/acc"],
+                "test_accuracy": tested.get(epoch["epoch"]),
+                "commit": result.environment["commit"][:10],
+            }
+            for epoch in result.history
+        ]
+    table = pd.DataFrame(rows).sort_values(["optimizer", "lr", "seed", "epoch"], ignore_index=True)
+    return {"learning_rate": table}
+
+
+def find_runs(folders: Sequence[Path]) -> list[Path]:
+    """The run folders among `folders`, and those directly in them."""
+    runs = [path for folder in folders for path in (folder, *sorted(folder.glob("*"))) if (path / ".hydra").is_dir()]
+    if not runs:
+        raise SystemExit(f"error: no run folder in {', '.join(map(str, folders))}")
+    return runs
+
+
+def real_world(run_dirs: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    """Accuracies by suite, and by corruption and severity, of runs that `evaluate` has tested.
+
+    `by_suite` reads evaluation-all.json and the evaluations on your own digits, such as evaluation-npz-nsysu.json.
+    `by_severity` reads evaluation-corruptions-<0 to 5>.json (suite.name=corruptions-2 suite.severity=2).
+    """
+    runs = [read_evaluations(run_dir) for run_dir in run_dirs]
+    severities = [by_severity(run) for run in runs if run.keys() >= set(SEVERITY_LABELS.values())]
+    tables = {"real_world": pd.concat([by_suite(run) for run in runs])}
+    return tables | ({"severity": pd.concat(severities)} if severities else {})
+
+
+def read_evaluations(run_dir: Path) -> Evaluations:
     paths = sorted(run_dir.glob("evaluation-*.json"))
     if not paths:
         raise SystemExit(
@@ -59,53 +97,170 @@ def read(run_dir: Path) -> Run:
     return {path.stem.removeprefix("evaluation-"): json.loads(path.read_text(encoding="utf-8")) for path in paths}
 
 
-def name_of(run: Run) -> str:
-    return next(iter(run.values()))["checkpoint"]["name"]
+OWN_DIGITS = ("folder-", "csv-", "npz-")  # how labels of evaluations on your own digits start
 
 
-def contact_sheet(data_dir: Path) -> Figure:
-    """What each corruption makes of a digit at severity 3, in a row for each family, or two."""
-    images = load_mnist(data_dir)[1].images[:DRAWN]
+def by_suite(run: Evaluations) -> pd.DataFrame:
+    """A row for the test set, each family of corruptions, each set of other people's digits, and all of suite=all.
+
+    `calibration_error` is the expected calibration error, as a fraction; `all` alone has it.
+    """
+    scores: dict[str, Any] = {}
+    if "all" in run:
+        parts = run["all"]["by_subset"].items()
+        scores |= {FAMILY_TITLES.get(name, name): score for name, score in parts if "/" not in name}
+    scores |= {label.partition("-")[2]: score for label, score in run.items() if label.startswith(OWN_DIGITS)}
+    if "all" in run:
+        scores |= {"all": run["all"]}
+    rows = [
+        {"suite": suite, "n": score["n"], "accuracy": score["acc"], "calibration_error": None} | source(run)
+        for suite, score in scores.items()
+    ]
+    if "all" in run:
+        rows[-1]["calibration_error"] = run["all"]["ece"]
+    return pd.DataFrame(rows)
+
+
+SEVERITY_LABELS = {severity: f"corruptions-{severity}" for severity in range(6)}
+
+
+def by_severity(run: Evaluations) -> pd.DataFrame:
+    """A row for each corruption and severity."""
+    rows = []
+    for severity, label in SEVERITY_LABELS.items():
+        for subset, score in run[label]["by_subset"].items():
+            family, _, corruption = subset.partition("/")
+            if corruption:
+                row = {"family": FAMILY_TITLES[family], "corruption": corruption, "severity": severity}
+                rows.append(row | {"accuracy": score["acc"]} | source(run))
+    return pd.DataFrame(rows)
+
+
+def source(run: Evaluations) -> dict[str, Any]:
+    """Which model a run's evaluations are about."""
+    evaluation = next(iter(run.values()))
+    checkpoint = evaluation["checkpoint"]
+    return {
+        "model": checkpoint["name"],
+        "seed": checkpoint["seed"],
+        "commit": evaluation["environment"]["commit"][:10],
+    }
+
+
+def merge(path: Path, fresh: pd.DataFrame) -> pd.DataFrame:
+    """The table that belongs into `path`: the fresh rows, and the file's rows about other models."""
+    if not path.exists() or "model" not in fresh:
+        return fresh
+    old = pd.read_csv(path)
+    return pd.concat([old[~old["model"].isin(fresh["model"])], fresh], ignore_index=True)
+
+
+# ---- data files to pictures ----
+
+
+def learning_rate_picture(rows: pd.DataFrame) -> Figure:
+    """Validation accuracy by epoch, of the runs that reach the last epoch: the mean and the range over their seeds."""
+    length = rows.groupby(["optimizer", "lr", "seed"])["epoch"].transform("max")
+    rows = rows[length == rows["epoch"].max()]
+    labels = {  # what a line is called, where its label stands, and the colour
+        ("SGD", 0.001): ("SGD, learning rate 0.001", (8, -16), "#D55E00"),
+        ("SGD", 0.1): ("SGD, learning rate 0.1", (8, -18), "#009E73"),
+        ("Adam", 0.001): ("Adam, learning rate 0.001", (8, 8), "#0072B2"),
+    }
+    with figures.drawing(width=figures.WIDE, height=250) as figure:
+        axes = figure.subplots()
+        for (optimizer, lr), group in rows.groupby(["optimizer", "lr"]):
+            label, offset, colour = labels[optimizer, lr]
+            epochs = group.groupby("epoch")["val_accuracy"].agg(["mean", "min", "max"])
+            axes.plot(epochs.index, epochs["mean"], color=colour)
+            axes.fill_between(epochs.index, epochs["min"], epochs["max"], color=colour, alpha=0.2, lw=0)
+            at = 10, epochs["mean"][10]
+            axes.annotate(label, at, xytext=offset, textcoords="offset points", color=colour, fontweight="bold")
+        axes.axvline(3, color="#666666", linewidth=1, linestyle=":")
+        axes.annotate("after 3 epochs", (3, 0.03), xytext=(6, 0), textcoords="offset points", color="#666666")
+        axes.set(title="Validation accuracy of one perceptron on the same images", xlabel="epoch")
+        axes.set(xlim=(1, 20), ylim=(0, 1.08), xticks=[1, 3, 5, 10, 15, 20], yticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
+        axes.yaxis.set_major_formatter(figures.percent(axes))
+    return figure
+
+
+def suites_picture(rows: pd.DataFrame) -> Figure:
+    """Bars: the mean over seeds, for every suite that all models were tested on."""
+    rows = rows[rows["suite"] != "all"]
+    means = rows.groupby(["suite", "model"], sort=False)["accuracy"].mean().rename("acc").reset_index()
+    models = in_order(means["model"])
+    shared = means.groupby("suite", sort=False).filter(lambda each: len(each) == len(models))
+    return figures.accuracy_by_suite(shared.rename(columns={"model": "group"}), figures.GroupStyles.of(models))
+
+
+def severity_picture(rows: pd.DataFrame) -> Figure:
+    renamed = rows.rename(columns={"model": "group", "accuracy": "acc"})
+    return figures.accuracy_by_severity(renamed, figures.GroupStyles.of(in_order(rows["model"])))
+
+
+def in_order(models: pd.Series) -> list[str]:
+    """The distinct models, the known ones first and in their own order."""
+    found = list(dict.fromkeys(models))
+    return sorted(
+        found, key=lambda model: (MODELS.index(model) if model in MODELS else len(MODELS), found.index(model))
+    )
+
+
+PICTURES: dict[str, tuple[str, Callable[[pd.DataFrame], Figure]]] = {  # picture: (its data file, how it is drawn)
+    "learning_rate": ("learning_rate", learning_rate_picture),
+    "suites": ("real_world", suites_picture),
+    "severity": ("severity", severity_picture),
+}
+
+EXAMPLE = 35  # a test image on which every corruption shows
+SHEET = 100  # images corrupted together, since the draws depend on the batch
+COLUMNS = 8  # corruptions side by side
+
+
+def corruptions_picture(data_dir: Path) -> Figure:
+    """What each corruption makes of one digit at severity 3: a row for each family, or two."""
+    images = load_mnist(data_dir)[1].images[:SHEET]
     rows = {}
     for family, corruptions in FAMILIES.items():
         for start in range(0, len(corruptions), COLUMNS):
-            row = [(images[DIGIT].numpy(), "original")]
+            row = [(images[EXAMPLE].numpy(), "original")]
             for name in corruptions[start : start + COLUMNS]:
                 caption = name.removeprefix(f"{family}_").replace("_", "\n")
-                row.append((corrupt(images, name, severity=3, seed=0)[DIGIT].numpy(), caption))
-            rows[f"{TITLES[family]}, continued" if start else TITLES[family]] = row
+                row.append((corrupt(images, name, severity=3, seed=0)[EXAMPLE].numpy(), caption))
+            title = FAMILY_TITLES[family]
+            rows[f"{title}, continued" if start else title] = row
     return figures.gallery(rows)
 
 
-def by_severity(run: Run) -> pd.DataFrame:
-    """Accuracies by `family`, `corruption` and `severity`."""
-    rows = []
-    for severity, label in SEVERITIES.items():
-        for subset, score in run[label]["by_subset"].items():
-            if "/" in subset:
-                family, name = subset.split("/")
-                rows.append((TITLES[family], name, severity, score["acc"]))
-    return pd.DataFrame(rows, columns=["family", "corruption", "severity", "acc"])
+# ---- the command ----
+
+STUDIES: dict[str, Callable[[Sequence[Path]], dict[str, pd.DataFrame]]] = {
+    "learning_rate": learning_rate,
+    "real_world": real_world,
+}
 
 
-def by_suite(run: Run) -> pd.DataFrame:
-    """Accuracies by `suite`: the test set, each family of corruptions, other hands."""
-    parts = {TITLES.get(name, name): score["acc"] for name, score in run["all"]["by_subset"].items() if "/" not in name}
-    own = {label.partition("-")[2]: score["acc"] for label, score in run.items() if label.startswith(OWN)}
-    return pd.DataFrame((parts | own).items(), columns=["suite", "acc"])
-
-
-def falling(accuracies: pd.DataFrame) -> pd.Series:
-    """Of each group and family the share of corruptions whose accuracy never rises with severity, but for noise."""
-    curves = accuracies.pivot(index=["group", "family", "corruption"], columns="severity", values="acc")
-    never = (curves.diff(axis=1).iloc[:, 1:] <= NOISE).all(axis=1)
-    return never.groupby(["group", "family"], sort=False).mean().rename("never rises")
+def main(study: str | None, run_dirs: Sequence[Path], *, docs: Path, data_dir: Path) -> None:
+    for name, table in (STUDIES[study](run_dirs) if study else {}).items():
+        path = docs / "data" / f"{name}.csv"
+        table = merge(path, table)
+        write_text(path, table.to_csv(index=False, lineterminator="\n"))
+        print(f"{path}: {len(table):,} rows")
+    pictures = {"corruptions": corruptions_picture(data_dir)}
+    for name, (data, draw) in PICTURES.items():
+        if (docs / "data" / f"{data}.csv").exists():
+            pictures[name] = draw(pd.read_csv(docs / "data" / f"{data}.csv"))
+    for name, picture in pictures.items():
+        path = docs / "images" / f"{name}.png"
+        write_bytes(path, figures.png(picture))
+        print(f"{path}: {path.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", nargs="*", type=Path, help="run folders, in the order of the legend")
+    parser.add_argument("study", nargs="?", choices=STUDIES, help="what the runs are about; without it only draw")
+    parser.add_argument("runs", nargs="*", type=Path, help="run folders, or folders of runs")
     parser.add_argument("--data-dir", type=Path, default=Path(os.environ.get("MNIST_EXP_DATA", "data")))
-    parser.add_argument("--images", type=Path, default=Path("docs/images"), help="where the figures go")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="the folder with data/ and images/")
     arguments = parser.parse_args()
-    main(arguments.run, data_dir=arguments.data_dir, images=arguments.images)
+    main(arguments.study, arguments.runs, docs=arguments.docs, data_dir=arguments.data_dir)

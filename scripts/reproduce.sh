@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Runs the studies behind docs/, and writes their reports to outputs/reports. Hours on two cores; started again, it goes
-# on where it was stopped.
+# Repeats the studies behind docs/. Reports go to outputs/reports, data files and pictures to docs/.
+# All of it takes hours on two cores. If you start it again, it continues where it was stopped.
 #
-#   bash scripts/reproduce.sh            all of it
-#   bash scripts/reproduce.sh puzzle     one study: puzzle | batch_size | real_world | augment
+#   bash scripts/reproduce.sh            all studies
+#   bash scripts/reproduce.sh puzzle     one study: puzzle | learning_rate | batch_size | real_world | augment
 set -euo pipefail
 cd "$(dirname "$0")/.."
-python=.venv/bin/python
+python=${PYTHON:-.venv/bin/python}
 
 puzzle() {
-    # Every cell once; further seeds from images only: a CSV cell is bit for bit the image cell (compare.borrow).
+    # Seed 0 trains every recipe from both sources. The other seeds train from images only, since a run from the CSV
+    # gives the same weights bit for bit: compare.borrow takes its accuracy from the image run.
     $python -m mnist_exp.train sweep=puzzle hydra/launcher=joblib 'hydra.sweeper.params.seed="0"'
     $python -m mnist_exp.train sweep=puzzle hydra/launcher=joblib 'hydra.sweeper.params.seed="1,2"' hydra.sweeper.params.data=image
     $python -m mnist_exp.compare runs=outputs/sweeps/puzzle 'compare.epochs=[3,20]' 'compare.borrow=[data]' \
@@ -17,8 +18,17 @@ puzzle() {
         'compare.to={data:csv,model:cnn,optimizer:adam,model.standardize:true,epochs:3}'
 }
 
+learning_rate() {
+    # Solution 1 with another learning rate or optimizer: curves of 20 epochs, and five seeds of SGD at 0.1 after 3 epochs.
+    local study="study=learning_rate experiment=solution1 logger=none"
+    $python -m mnist_exp.train -m $study 'milestones=[3,20]' seed=0 optimizer.lr=0.001,0.1
+    $python -m mnist_exp.train -m $study 'milestones=[3,20]' seed=0 optimizer=adam
+    $python -m mnist_exp.train -m $study 'milestones=[3]' seed=1,2,3,4 optimizer.lr=0.1 trainer.max_epochs=3
+    $python -m scripts.figures learning_rate outputs/sweeps/learning_rate
+}
+
 batch_size() {
-    # The largest scaled learning rates diverge: those jobs end as failed, and the reports list them.
+    # The largest scaled learning rates diverge: these jobs end as failed, and the reports list them.
     $python -m mnist_exp.train sweep=batch_size hydra/launcher=joblib || true
     $python -m mnist_exp.train sweep=batch_size_updates hydra/launcher=joblib || true
     $python -m mnist_exp.compare runs=outputs/sweeps/batch_size
@@ -26,22 +36,31 @@ batch_size() {
 }
 
 real_world() {
-    local runs=()
-    for experiment in solution1 solution2 robust; do
-        $python -m mnist_exp.train experiment=$experiment
-        runs+=("$(ls -td outputs/runs/$experiment/*/ | head -n 1)")
-        checkpoint=${runs[-1]}checkpoints/best.ckpt
-        $python -m mnist_exp.evaluate "ckpt_path='$checkpoint'" suite=all
-        for severity in 0 1 2 3 4 5; do
-            $python -m mnist_exp.evaluate "ckpt_path='$checkpoint'" suite=corruptions \
-                suite.name=corruptions-$severity suite.severity=$severity suite.every=5
-        done
+    # Three seeds, except for robust, which takes half an hour.
+    $python -m mnist_exp.train -m study=real_world logger=none experiment=solution1,solution2,fast seed=0,1,2
+    $python -m mnist_exp.train -m study=real_world logger=none experiment=robust seed=0
+    local runs=(outputs/sweeps/real_world/*/)
+    evaluate() { # RUN_FOLDER/ ...: all of them side by side on $suite
+        local list
+        list=$(printf ",'%scheckpoints/best.ckpt'" "$@")
+        $python -m mnist_exp.evaluate "ckpt_path=[${list:1}]" "${suite[@]}"
+    }
+    suite=(suite=all)
+    evaluate "${runs[@]}"
+    for set in data/handwriting/*/; do # made by scripts/handwriting_sets.sh
+        [ -d "$set" ] || continue
+        suite=(suite=folder suite.path="$set")
+        evaluate "${runs[@]}"
     done
-    $python -m scripts.figures "${runs[@]}"
+    for severity in 0 1 2 3 4 5; do
+        suite=(suite=corruptions suite.name=corruptions-$severity suite.severity=$severity suite.every=5)
+        evaluate outputs/sweeps/real_world/*seed=0/
+    done
+    $python -m scripts.figures real_world "${runs[@]}"
 }
 
 augment() {
-    # The whole recipe three times, so that chance is known; once without each part.
+    # The whole recipe three times, to see how much is chance. Then once without each part.
     $python -m mnist_exp.train sweep=augment
     $python -m mnist_exp.train sweep=augment augment.without=null seed=1,2
     for checkpoint in outputs/sweeps/augment/*/checkpoints/best.ckpt; do
@@ -49,6 +68,6 @@ augment() {
     done
 }
 
-for study in "${@:-puzzle batch_size real_world augment}"; do
+for study in "${@:-puzzle learning_rate batch_size real_world augment}"; do
     for each in $study; do "$each"; done
 done

@@ -1,10 +1,10 @@
-"""What time and memory a run takes, beside what people would use instead: contenders in turn, in one go.
+"""Measures time and memory of this project, compared with what people would use instead.
 
-    make bench                                                       # all of it
+    make bench                                                       # everything
     python -m scripts.bench bench.only=[loop,csv] bench.repeats=3
 
-Writes outputs/bench/<date>_<time>.json and .md. A missed target is reported; the exit status is 1 only where a section
-failed.
+The contenders take turns within one call. Writes outputs/bench/<date>_<time>.json and .md. A missed target is reported.
+The exit status is 1 only if a section failed.
 """
 
 import sys
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnist_exp.cli.command import command
-from mnist_exp.files import atomic_write, write_json
+from mnist_exp.files import write_json, write_text
 from mnist_exp.suggestions import did_you_mean
 from scripts.bench import processes, training
-from scripts.bench.measure import Row, machine, say
+from scripts.bench.measure import Row, log, machine
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -41,7 +41,8 @@ SECTIONS: dict[str, Section] = {
 class Report:
     """What was measured so far.
 
-    failed: sections that came to no end, and why.
+    failed: the sections that did not finish, with the error message.
+    seconds: how long each section took.
     """
 
     machine: Mapping[str, Any]
@@ -51,8 +52,8 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def chosen(only: str | Sequence[str] | None) -> list[str]:
-    """The sections to run, in their own order. Raises ValueError for one that there is not."""
+def select_sections(only: str | Sequence[str] | None) -> list[str]:
+    """The sections to run, in the order of SECTIONS. Raises ValueError for an unknown name."""
     names = list(SECTIONS) if only is None else [only] if isinstance(only, str) else list(only)
     for name in names:
         if name not in SECTIONS:
@@ -61,24 +62,23 @@ def chosen(only: str | Sequence[str] | None) -> list[str]:
     return [name for name in SECTIONS if name in names]
 
 
-def measure(report: Report, name: str, section: Section, cfg: "DictConfig") -> None:
-    """Adds the rows of one section as they come; a failure ends the section and is noted."""
+def run_section(report: Report, name: str, section: Section, cfg: "DictConfig") -> None:
+    """Adds the rows of one section to the report, one by one. An error ends the section and is noted in the report."""
     started = time.perf_counter()
     try:
         for row in section(cfg):
             report.rows.append(row)
-            say("  ".join(part for part in cells(row) if part))
+            log("  ".join(part for part in row_cells(row) if part))
     except Exception as error:
         report.failed[name] = f"{type(error).__name__}: {error}"
-        say(f"{name} failed: {report.failed[name]}")
+        log(f"{name} failed: {report.failed[name]}")
     report.seconds[name] = time.perf_counter() - started
 
 
 def write(report: Report, path: Path) -> None:
-    """path: without its suffix; .json and .md are added."""
+    """Writes the report as .json and .md. path: without a suffix."""
     write_json(path.with_suffix(".json"), asdict(report))
-    with atomic_write(path.with_suffix(".md")) as partial:
-        partial.write_text(markdown(report), encoding="utf-8")
+    write_text(path.with_suffix(".md"), markdown(report))
 
 
 # ---- the table ----
@@ -94,25 +94,25 @@ def markdown(report: Report) -> str:
         f"{found['threads']} threads, torch {found['torch']}, {source}."
     )
     took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report.seconds.items())
-    lines = [header, f"Sections took: {took}.", "", line(COLUMNS), line(["---"] * len(COLUMNS))]
-    lines += [line(cells(row)) for row in report.rows]
+    lines = [header, f"Sections took: {took}.", "", table_line(COLUMNS), table_line(["---"] * len(COLUMNS))]
+    lines += [table_line(row_cells(row)) for row in report.rows]
     lines += [f"\n**{name} failed**: {message}" for name, message in report.failed.items()]
     return "\n".join(lines) + "\n"
 
 
-def line(texts: Sequence[str]) -> str:
+def table_line(texts: Sequence[str]) -> str:
     return f"| {' | '.join(text.replace('|', '/') for text in texts)} |"
 
 
-def cells(row: Row) -> list[str]:
-    """Of one row, in the order of COLUMNS; empty where there is nothing to say."""
-    low_to_high = f"{number(row.low)} to {number(row.high)}" if row.n > 1 else ""
+def row_cells(row: Row) -> list[str]:
+    """The cells of one row, in the order of COLUMNS. A cell without a value is empty."""
+    low_to_high = f"{format_number(row.low)} to {format_number(row.high)}" if row.n > 1 else ""
     return [
         row.section,
         row.what,
         row.contender,
         str(row.n),
-        "" if row.median is None else f"{number(row.median)} {row.unit}",
+        "" if row.median is None else f"{format_number(row.median)} {row.unit}",
         low_to_high,
         "" if row.ratio is None else f"{row.ratio:.3f}",
         "" if row.target is None else f"<= {row.target:.4g}{'' if row.ratio is not None else ' ' + row.unit}",
@@ -121,7 +121,7 @@ def cells(row: Row) -> list[str]:
     ]
 
 
-def number(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     return "" if value is None else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
@@ -129,11 +129,11 @@ def number(value: float | None) -> str:
 
 
 def bench(cfg: "DictConfig") -> Report:
-    sections = chosen(cfg.bench.only)  # a mistake shows before anything slow is imported
+    sections = select_sections(cfg.bench.only)  # before the slow imports, so that a typo is reported at once
 
     import logging
 
-    import pytorch_lightning  # noqa: F401, before its logger is told to be quiet
+    import pytorch_lightning  # noqa: F401, it must come before its logger gets a level
     import torch
     from omegaconf import OmegaConf
 
@@ -146,7 +146,7 @@ def bench(cfg: "DictConfig") -> Report:
     report = Report(machine(), OmegaConf.to_container(cfg.bench))
     path = Path(cfg.output_dir) / time.strftime("%Y-%m-%d_%H-%M-%S")
     for name in sections:
-        measure(report, name, SECTIONS[name], cfg)
+        run_section(report, name, SECTIONS[name], cfg)
         write(report, path)
     print(f"\n{markdown(report)}\n{path}.md and .json")
     return report

@@ -1,9 +1,9 @@
-"""What `bench.py` measures in a process of its own, since memory and start-up show only in one that did nothing else.
+"""Measurements that need a new process, because memory and start-up cannot be seen in one that did other work.
 
-    python -m scripts.bench.fresh_process read ours data/mnist_train.csv    # prints JSON: seconds, MB over the start
+    python -m scripts.bench.fresh_process read ours data/mnist_train.csv    # prints {"seconds": ..., "mb": ...}
 
-The measuring begins after the imports. Each reader is given as a function that imports what it needs and returns the
-one to be measured.
+`mb` is the peak memory over what the process held at the start. Each reader is a function that does its imports and
+returns the function to measure, so imports do not count.
 """
 
 import json
@@ -32,9 +32,9 @@ def exit_at_first_step() -> "Callback":
 
 
 def megabytes(key: str) -> float:
-    """Of this process: VmRSS is what it holds now, VmHWM the most that it held.
+    """Memory of this process in MB. key: `VmRSS` for what it holds now, `VmHWM` for the most that it held.
 
-    Not getrusage where it can be helped: on Linux its peak starts with that of the process that started this one.
+    Outside Linux both are the peak, from getrusage. On Linux that peak would include the parent process.
     """
     status = Path("/proc/self/status")
     if not status.exists():
@@ -46,15 +46,16 @@ def megabytes(key: str) -> float:
     return int(fields[key].split()[0]) * 1024 / 1e6
 
 
-def measured(run: Callable[[], Any]) -> dict[str, float]:
+def measure_call(run: Callable[[], Any]) -> dict[str, float]:
+    """Seconds of one call, and its peak memory in MB over the start."""
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # the peak of the imports does not count
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak, so that imports do not count
     start = megabytes("VmRSS")
     started = time.perf_counter()
     kept = run()
     seconds = time.perf_counter() - started
     found = {"seconds": seconds, "mb": megabytes("VmHWM") - start}
-    del kept  # not before: what is read takes its place in memory
+    del kept  # only now, so that the result counts as memory in use
     return found
 
 
@@ -62,8 +63,8 @@ def measured(run: Callable[[], Any]) -> dict[str, float]:
 
 
 def ours(path: Path) -> Callable[[], Any]:
-    """The first time parsed, and the cache written; from then on memory-mapped."""
-    import filelock  # noqa: F401, read_csv imports it when it parses
+    """Parses the file and writes the cache. If there is a cache already, maps it into memory."""
+    import filelock  # noqa: F401, read_csv would import it while it is measured
 
     from mnist_exp.data.csv_file import read_csv
 
@@ -71,14 +72,14 @@ def ours(path: Path) -> Callable[[], Any]:
 
 
 def ours_summed(path: Path) -> Callable[[], Any]:
-    """What is memory-mapped is read when it is touched: the sum touches it all."""
+    """Also sums all pixels, because a memory-mapped file is read only when it is used."""
     from mnist_exp.data.csv_file import read_csv
 
     return lambda: [array.sum() for array in read_csv(path) if array is not None]
 
 
 def numpy_summed(path: Path) -> Callable[[], Any]:
-    """The arrays that the cache of `path` holds, read as numpy does it."""
+    """Reads and sums the arrays of the cache of `path` with numpy.load."""
     import numpy as np
 
     arrays = sorted(path.with_name(f"{path.name}.cache").glob("*/*.npy"))
@@ -86,7 +87,7 @@ def numpy_summed(path: Path) -> Callable[[], Any]:
 
 
 def pyarrow_table(path: Path) -> Callable[[], Any]:
-    """The parse alone, to a table of 785 columns uint8."""
+    """Only parses, to a table of 785 uint8 columns."""
     import pyarrow
     from pyarrow import csv
 
@@ -100,7 +101,7 @@ def pyarrow_table(path: Path) -> Callable[[], Any]:
 
 
 def pyarrow_array(path: Path) -> Callable[[], Any]:
-    """uint8 [N, 785], as a network wants it."""
+    """Parses to an array uint8 [N, 785], the form that training needs."""
     import numpy as np
 
     table = pyarrow_table(path)
@@ -108,7 +109,7 @@ def pyarrow_array(path: Path) -> Callable[[], Any]:
 
 
 def polars_array(path: Path) -> Callable[[], Any]:
-    """uint8 [N, 785], as a network wants it."""
+    """Parses to an array uint8 [N, 785], the form that training needs."""
     import polars
 
     return lambda: polars.read_csv(path, schema_overrides=[polars.UInt8] * 785).to_numpy(order="c")
@@ -120,23 +121,23 @@ READERS = {
 
 
 def read(reader: str, path: str) -> dict[str, float]:
-    return measured(READERS[reader](Path(path)))
+    return measure_call(READERS[reader](Path(path)))
 
 
 # ---- a training ----
 
 
 def epoch(train_csv: str, test_csv: str, threads: str) -> dict[str, float]:
-    """An epoch of a cheap model on files whose cache is filled; seconds of its training, peak of the whole run."""
+    """One epoch of a small model on cached files. `seconds` is the training, `mb` the peak of the whole run."""
     import pytorch_lightning  # noqa: F401
     import torch  # noqa: F401
 
-    from scripts.bench.measure import trained
+    from scripts.bench.measure import train_once
 
     result: dict[str, Any] = {}
     overrides = ["data=csv", f"data.train_csv='{train_csv}'", f"data.test_csv='{test_csv}'", "data.val_size=0"]
     overrides += ["model=mlp", "data.batch_size=512", "trainer=cpu", "trainer.max_epochs=1", "logger=none"]
-    peak = measured(lambda: result.update(trained(*overrides, data_dir="", threads=int(threads) or None)))
+    peak = measure_call(lambda: result.update(train_once(*overrides, data_dir="", threads=int(threads) or None)))
     return {"seconds": result["history"][0]["seconds"], "mb": peak["mb"]}
 
 

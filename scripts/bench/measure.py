@@ -1,4 +1,4 @@
-"""How `bench.py` measures: contenders in turn, commands in processes of their own, and rows that know their target."""
+"""The tools of the benchmark: rows with a target, contenders that take turns, commands in new processes."""
 
 import json
 import os
@@ -27,12 +27,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one contender, and what was asked of it.
+    """What was measured of one contender, and its target.
 
-    median, low, high: None where nothing was measured; the note says why.
-    ratio: of medians, ours over theirs.
-    target: the most that is allowed, of the ratio where there is one, of the median elsewhere.
-    met: None without a target.
+    n: how often it was measured.
+    median, low, high: in `unit`. None if nothing was measured; the note says why.
+    ratio: our median divided by theirs.
+    target: the largest allowed ratio, or the largest allowed median if there is no ratio.
+    met: whether the target was met. None without a target.
     """
 
     section: str
@@ -60,6 +61,7 @@ def row(
     target: float | None = None,
     note: str = "",
 ) -> Row:
+    """A row from the measured values; none at all give a row without figures."""
     if not values:
         return Row(section, what, contender, 0, None, None, None, unit, note=note)
     middle = median(values)
@@ -75,7 +77,7 @@ def column(results: Iterable[Mapping[str, float]], key: str = "seconds") -> list
     return [result[key] for result in results]
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
 
 
@@ -86,63 +88,63 @@ def interleave(
     warm_up: bool = True,
     fewer: Mapping[str, int] | None = None,
 ) -> dict[str, list[T]]:
-    """Each contender in turn, round after round, so that whatever else the machine does meets all of them alike.
+    """The results of all rounds, by contender. The contenders take turns, so other work on the machine slows all alike.
 
-    contenders: functions of the round's number, counted from 0.
-    warm_up: a round before the first that does not count.
-    fewer: rounds of those contenders that are spared the others, and the warm-up with them.
+    contenders: functions of the number of the round, counted from 0.
+    warm_up: adds a round at the start that does not count.
+    fewer: for slow contenders, the number of rounds in which they take part. They have no warm-up.
     """
     fewer = fewer or {}
     if warm_up:
         for name, run in contenders.items():
             if name not in fewer:
-                say(f"  warm-up: {name}")
+                log(f"  warm-up: {name}")
                 run(0)
     results: dict[str, list[T]] = {name: [] for name in contenders}
     for number in range(rounds):
         for name, run in contenders.items():
             if number < fewer.get(name, rounds):
-                say(f"  round {number + 1} of {rounds}: {name}")
+                log(f"  round {number + 1} of {rounds}: {name}")
                 results[name].append(run(number))
     return results
 
 
-# ---- one run of ours, here or in a process of its own ----
+# ---- one run of ours, in this process or in a new one ----
 
 
-def trained(*overrides: str, data_dir: str, threads: int | None) -> dict[str, Any]:
-    """The result of `mnist_exp.train` in this process, without its progress bar; its folder is gone afterwards."""
+def train_once(*overrides: str, data_dir: str, threads: int | None) -> dict[str, Any]:
+    """Trains in this process, without a progress bar. Returns the result and deletes the run folder."""
     from mnist_exp.train import train
 
-    cfg = composed("callbacks.progress=null", "trainer.enable_progress_bar=false", *overrides)
+    cfg = compose_run("callbacks.progress=null", "trainer.enable_progress_bar=false", *overrides)
     with TemporaryDirectory() as run_dir:
         cfg.run_dir, cfg.data_dir, cfg.threads = run_dir, data_dir, threads
         return train(cfg)
 
 
-def composed(*overrides: str) -> "DictConfig":
+def compose_run(*overrides: str) -> "DictConfig":
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    GlobalHydra.instance().clear()  # that of the command which brought us here
+    GlobalHydra.instance().clear()  # the configuration of the benchmark's own command
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("train", list(overrides))
 
 
 def command_seconds(*arguments: str, threads: int | None, status: int = 0) -> float:
-    """Seconds that `python <arguments>` takes in a process of its own, from its start to its end with `status`."""
+    """Seconds that `python <arguments>` takes in a new process. Raises the errors of `run_python`."""
     started = time.perf_counter()
     run_python(*arguments, threads=threads, status=status)
     return time.perf_counter() - started
 
 
-def fresh(*arguments: str, threads: int | None) -> dict[str, float]:
-    """What `python -m scripts.bench.fresh_process <arguments>` measured."""
+def measure_in_fresh_process(*arguments: str, threads: int | None) -> dict[str, float]:
+    """What `python -m scripts.bench.fresh_process <arguments>` measures."""
     return json.loads(run_python("-m", "scripts.bench.fresh_process", *arguments, threads=threads).splitlines()[-1])
 
 
 def run_python(*arguments: str, threads: int | None, status: int = 0) -> str:
-    """What `python <arguments>` prints. Raises RuntimeError where it does not end with `status`."""
+    """What `python <arguments>` prints. Raises RuntimeError if it does not end with `status`."""
     env = dict(os.environ)
     if threads:
         env |= {"OMP_NUM_THREADS": str(threads), "POLARS_MAX_THREADS": str(threads)}
@@ -159,7 +161,7 @@ def run_python(*arguments: str, threads: int | None, status: int = 0) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """What a figure depends on besides the program: processor, cores it may use, GPU, versions and source."""
+    """What the figures depend on besides the program: processor, usable cores, GPU, versions, commit."""
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None

@@ -1,4 +1,6 @@
-"""Sections of `bench.py` that measure processes of their own: settings in, rows out. Ratios are ours over theirs.
+"""The sections that start new processes: reading a CSV, start-up, sweeps, large files.
+
+Each section takes the settings of conf/bench.yaml and yields rows. A ratio is ours divided by theirs.
 
 python -m scripts.bench bench.only=[csv,start,sweep,scale]
 """
@@ -14,7 +16,17 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from scripts.bench.fresh_process import FIRST_STEP
-from scripts.bench.measure import OURS, Row, column, command_seconds, fresh, interleave, ratio, row, say
+from scripts.bench.measure import (
+    OURS,
+    Row,
+    column,
+    command_seconds,
+    interleave,
+    log,
+    measure_in_fresh_process,
+    ratio,
+    row,
+)
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -23,15 +35,15 @@ Measured = dict[str, float]  # seconds, mb
 
 
 def csv(cfg: "DictConfig") -> Iterator[Row]:
-    """MNIST's 60,000 rows, 110 MB: parsed for the first time, and read again from the cache."""
+    """Reading MNIST's 60,000 rows (110 MB): for the first time, and again from the cache."""
     with TemporaryDirectory() as folder:
-        path = borrowed(training_csv(cfg), Path(folder))
+        path = link_copy(training_csv(cfg), Path(folder))
         yield from cold(cfg, path)
         yield from warm(cfg, path)
 
 
 def training_csv(cfg: "DictConfig") -> Path:
-    """MNIST's, written where it is not there yet."""
+    """The path of MNIST's training CSV, which is written if it does not exist."""
     from mnist_exp.data.csv_datamodule import CSVDataModule
 
     datamodule = CSVDataModule(name="csv", data_dir=cfg.data_dir)
@@ -39,18 +51,18 @@ def training_csv(cfg: "DictConfig") -> Path:
     return datamodule.train_csv
 
 
-def borrowed(path: Path, folder: Path) -> Path:
-    """The same file in another folder, where it has no cache yet."""
+def link_copy(path: Path, folder: Path) -> Path:
+    """The same file in another folder, where it has no cache."""
     there = folder / path.name
     try:
         os.link(path, there)
-    except OSError:  # another disk
+    except OSError:  # the folder is on another disk
         shutil.copyfile(path, there)
     return there
 
 
 def read(cfg: "DictConfig", reader: str, path: Path, _round: int) -> Measured:
-    return fresh("read", reader, str(path), threads=cfg.threads)
+    return measure_in_fresh_process("read", reader, str(path), threads=cfg.threads)
 
 
 def read_cold(cfg: "DictConfig", reader: str, path: Path, _round: int) -> Measured:
@@ -59,8 +71,8 @@ def read_cold(cfg: "DictConfig", reader: str, path: Path, _round: int) -> Measur
 
 
 def cold(cfg: "DictConfig", path: Path) -> Iterator[Row]:
-    say("csv: cold")
-    others = {  # name: (module, reader, target)
+    log("csv: cold")
+    others = {  # contender: (its package, its reader, target for the ratio)
         "pyarrow, the parse": ("pyarrow", "pyarrow_table", 1.5),
         "pyarrow, to an array": ("pyarrow", "pyarrow_array", None),
         "polars, to an array": ("polars", "polars_array", None),
@@ -69,7 +81,7 @@ def cold(cfg: "DictConfig", path: Path) -> Iterator[Row]:
     contenders = {name: partial(read_cold, cfg, reader, path) for name, reader in readers.items()}
     results = interleave(contenders, cfg.bench.repeats)
     ours = results[OURS]
-    yield row("csv", "cold read", OURS, column(ours), note="the cache is written, too")
+    yield row("csv", "cold read", OURS, column(ours), note="with writing the cache")
     yield row("csv", "cold read: peak over the start", OURS, column(ours, "mb"), unit="MB", target=150)
     for name, (module, _, target) in others.items():
         if name not in results:
@@ -82,8 +94,8 @@ def cold(cfg: "DictConfig", path: Path) -> Iterator[Row]:
 
 
 def warm(cfg: "DictConfig", path: Path) -> Iterator[Row]:
-    say("csv: warm")
-    read(cfg, "ours", path, 0)  # fills the cache where it is not filled yet
+    log("csv: warm")
+    read(cfg, "ours", path, 0)  # fills the cache
     readers = {OURS: "ours_summed", "numpy.load": "numpy_summed"}
     contenders = {name: partial(read, cfg, reader, path) for name, reader in readers.items()}
     ours, theirs = interleave(contenders, cfg.bench.repeats).values()
@@ -93,8 +105,8 @@ def warm(cfg: "DictConfig", path: Path) -> Iterator[Row]:
 
 
 def start(cfg: "DictConfig") -> Iterator[Row]:
-    """Whole commands: importing alone, training as far as its first step, and --help."""
-    say("start")
+    """Whole commands: only the imports, training up to its first step, and --help."""
+    log("start")
     training_csv(cfg)
     stop = "+callbacks.stop._target_=scripts.bench.fresh_process.exit_at_first_step"
     with TemporaryDirectory() as folder:
@@ -109,8 +121,8 @@ def start(cfg: "DictConfig") -> Iterator[Row]:
         contenders = {name: partial(timed, cfg, arguments, status) for name, (arguments, status) in commands.items()}
         seconds = interleave(contenders, cfg.bench.repeats)
     imports, first = seconds["imports"], seconds["first step"]
-    yield row("start", "as far as the first step", OURS, first, note="model=mlp logger=none")
-    yield row("start", "as far as the first step", "ours, with TensorBoard", seconds["with TensorBoard"])
+    yield row("start", "up to the first step", OURS, first, note="model=mlp logger=none")
+    yield row("start", "up to the first step", "ours, with TensorBoard", seconds["with TensorBoard"])
     note = "import torch, pytorch_lightning, and nothing else"
     yield row("start", "imports alone", "the imports", imports, ratio=ratio(first, imports), target=1.2, note=note)
     yield row("start", "--help", OURS, seconds["--help"], target=1.0)
@@ -121,8 +133,8 @@ def timed(cfg: "DictConfig", arguments: Sequence[str], status: int, _round: int)
 
 
 def sweep(cfg: "DictConfig") -> Iterator[Row]:
-    """Many short trainings: in one sweep, whose jobs share a process, and as so many commands."""
-    say(f"sweep: {cfg.bench.jobs} jobs")
+    """Many short trainings: as one sweep, whose jobs share a process, and as separate commands."""
+    log(f"sweep: {cfg.bench.jobs} jobs")
     short = ("model=mlp", "trainer.max_epochs=1", "trainer.limit_train_batches=20", "trainer.limit_val_batches=1")
     short += ("logger=none", f"data_dir='{cfg.data_dir}'", f"threads={cfg.threads or 'null'}")
 
@@ -144,27 +156,27 @@ def sweep(cfg: "DictConfig") -> Iterator[Row]:
 
 
 def scale(cfg: "DictConfig") -> Iterator[Row]:
-    """Files of many times MNIST's rows: do time and memory grow as they should?"""
+    """Files with many times MNIST's rows: time should grow with the rows, and memory for reading not at all."""
     small = training_csv(cfg)
     Path(cfg.output_dir).mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=cfg.output_dir) as folder:
-        say(f"scale: writing {', '.join(f'{times}x' for times in cfg.bench.scales)}")
-        files = {times: repeated(small, times, Path(folder)) for times in cfg.bench.scales}
+        log(f"scale: writing {', '.join(f'{times}x' for times in cfg.bench.scales)}")
+        files = {times: repeat_rows(small, times, Path(folder)) for times in cfg.bench.scales}
         contenders = {f"{times}x": partial(read_cold, cfg, "ours", path) for times, path in files.items()}
         prepared = interleave(contenders, cfg.bench.repeats_slow, warm_up=False)
-        test = borrowed(small.with_name("mnist_test.csv"), Path(folder))
+        test = link_copy(small.with_name("mnist_test.csv"), Path(folder))
         threads = str(cfg.threads or 0)
         contenders = {
             f"{times}x": partial(epoch, cfg, (str(path), str(test), threads)) for times, path in files.items()
         }
         trained_on = interleave(contenders, 1, warm_up=False)
-    yield from growth("preparing", prepared, cfg.bench.scales, note="the pages of the memory map are not touched yet")
-    note = "all of the run; the touched pages of the memory map are in it, 792 bytes a digit"
-    yield from growth("an epoch, mlp 512", trained_on, cfg.bench.scales, note=note, flat=False)
+    yield from growth_rows("preparing", prepared, cfg.bench.scales, note="the memory-mapped pixels are not read yet")
+    note = "the whole run, with the memory-mapped pixels that it read: 792 bytes a digit"
+    yield from growth_rows("an epoch, mlp 512", trained_on, cfg.bench.scales, note=note, flat=False)
 
 
-def repeated(path: Path, times: int, folder: Path) -> Path:
-    """A copy with all its rows so many times."""
+def repeat_rows(path: Path, times: int, folder: Path) -> Path:
+    """A copy of the file in `folder`, with its header once and its rows `times` times."""
     there = folder / f"{times}x.csv"
     header, body = path.read_bytes().split(b"\n", 1)
     with there.open("wb") as file:
@@ -175,13 +187,16 @@ def repeated(path: Path, times: int, folder: Path) -> Path:
 
 
 def epoch(cfg: "DictConfig", arguments: Sequence[str], _round: int) -> Measured:
-    return fresh("epoch", *arguments, threads=cfg.threads)
+    return measure_in_fresh_process("epoch", *arguments, threads=cfg.threads)
 
 
-def growth(
+def growth_rows(
     what: str, results: Mapping[str, Sequence[Measured]], scales: Sequence[int], *, note: str, flat: bool = True
 ) -> Iterator[Row]:
-    """Seconds within 1.25 times what the rows ask for; where memory should be flat, at most a fifth and 20 MB more."""
+    """Rows with targets: time may grow 1.25 times as fast as the file, flat memory by a fifth and 20 MB.
+
+    flat: memory should not grow with the file.
+    """
     base, *_ = results.values()
     limit = 1.2 * median(column(base, "mb")) + 20 if flat else None
     for times, (name, found) in zip(scales, results.items(), strict=True):

@@ -1,4 +1,6 @@
-"""Sections of `bench.py` that train in this process: settings in, rows out. Ratios are ours over theirs.
+"""The sections that train in this process.
+
+Each section takes the settings of conf/bench.yaml and yields rows. A ratio is ours divided by theirs.
 
 python -m scripts.bench bench.only=[loop,stock,to_99,gpu]
 """
@@ -11,76 +13,76 @@ from statistics import mean, median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from scripts.bench.measure import OURS, Row, column, composed, interleave, ratio, row, say, trained
+from scripts.bench.measure import OURS, Row, column, compose_run, interleave, log, ratio, row, train_once
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-GOAL = 0.99  # of the test images
-SAME = 0.5  # points: contenders whose accuracies differ by more do not do the same work
+GOAL = 0.99  # test accuracy
+SAME = 0.5  # points: if accuracies differ by more, the contenders do not do the same work
 ON_CPU = ("trainer.accelerator=cpu", "trainer.devices=1")
 ON_GPU = ("trainer.accelerator=gpu", "trainer.devices=1")
 ONE_EPOCH = ("data=image", "data.val_size=0", "trainer=cpu", "trainer.max_epochs=1")
 
-Epoch = dict[str, float]  # seconds (of training, so far), acc (of the test images)
+Epoch = dict[str, float]  # seconds: of training so far; acc: test accuracy
 
 
-# ---- an epoch: our Trainer.fit, and loops of others ----
+# ---- one epoch: our Trainer.fit and other loops ----
 
 
-def fit(cfg: "DictConfig", overrides: Sequence[str], seed: int) -> Epoch:
-    """All of `Trainer.fit`: its start and end, the loop, the log and the checkpoints."""
-    result = trained(*overrides, f"seed={seed}", data_dir=cfg.data_dir, threads=cfg.threads)
+def our_epoch(cfg: "DictConfig", overrides: Sequence[str], seed: int) -> Epoch:
+    """Seconds of the whole `Trainer.fit`, with log and checkpoints, for one epoch."""
+    result = train_once(*overrides, f"seed={seed}", data_dir=cfg.data_dir, threads=cfg.threads)
     return {"seconds": result["seconds"]["fit"], "acc": result["metrics"]["test/acc"]}
 
 
-def made(overrides: Sequence[str], seed: int) -> tuple[Any, Any, int]:
-    """Network, optimizer (to be given the parameters) and batch size of a run of ours, weights included."""
+def build_network(overrides: Sequence[str], seed: int) -> tuple[Any, Any, int]:
+    """A run's network with its first weights, its optimizer (a function of the parameters) and its batch size."""
     import torch
     from hydra.utils import instantiate
     from pytorch_lightning import seed_everything
 
     from mnist_exp.training.lightning_speedups import check_cuda_without_nvml
 
-    check_cuda_without_nvml()  # as in a program that never heard of Lightning
-    run = composed(*overrides)
+    check_cuda_without_nvml()  # as in a program without Lightning
+    run = compose_run(*overrides)
     seed_everything(seed, verbose=False)
     net = instantiate(run.model.net).to(memory_format=torch.channels_last)
     return net, instantiate(run.optimizer), run.data.batch_size
 
 
-def bare_fit(cfg: "DictConfig", overrides: Sequence[str], seed: int) -> Epoch:
+def bare_epoch(cfg: "DictConfig", overrides: Sequence[str], seed: int) -> Epoch:
     from scripts.bench.contenders import bare
 
-    net, optimizer, batch_size = made(overrides, seed)
+    net, optimizer, batch_size = build_network(overrides, seed)
     return bare(net, optimizer(net.parameters()), data_dir=Path(cfg.data_dir), batch_size=batch_size, seed=seed)
 
 
-def stock_fit(cfg: "DictConfig", overrides: Sequence[str], workers: int, seed: int) -> Epoch:
+def stock_epoch(cfg: "DictConfig", overrides: Sequence[str], workers: int, seed: int) -> Epoch:
     from scripts.bench.contenders import stock
 
-    net, optimizer, batch_size = made(overrides, seed)
+    net, optimizer, batch_size = build_network(overrides, seed)
     with TemporaryDirectory() as run_dir:
         return stock(
             net, optimizer, data_dir=Path(cfg.data_dir), batch_size=batch_size, workers=workers, run_dir=Path(run_dir)
         )
 
 
-def compared(
+def comparison_rows(
     section: str, what: str, results: Mapping[str, Sequence[Epoch]], targets: Mapping[str, float | None]
 ) -> Iterator[Row]:
-    """Seconds of each contender, and how far the accuracy of each is from ours."""
+    """Rows with the seconds of each contender, and how far its accuracy is from ours."""
     ours = results[OURS]
     yield row(section, f"{what}: an epoch", OURS, column(ours))
     for name, theirs in results.items():
         if name != OURS:
             share = ratio(column(ours), column(theirs))
             yield row(section, f"{what}: an epoch", name, column(theirs), ratio=share, target=targets.get(name))
-            yield same_accuracy(section, what, name, column(ours, "acc"), column(theirs, "acc"))
+            yield accuracy_row(section, what, name, column(ours, "acc"), column(theirs, "acc"))
 
 
-def same_accuracy(section: str, what: str, name: str, ours: Sequence[float], theirs: Sequence[float]) -> Row:
-    """Missed where the medians differ by more than half a point."""
+def accuracy_row(section: str, what: str, name: str, ours: Sequence[float], theirs: Sequence[float]) -> Row:
+    """A row that is met if the median accuracies differ by at most half a point."""
     difference = 100 * abs(median(ours) - median(theirs))
     note = f"ours {median(ours):.2%}, theirs {median(theirs):.2%}"
     if [round(acc, 4) for acc in ours] == [round(acc, 4) for acc in theirs]:
@@ -89,24 +91,24 @@ def same_accuracy(section: str, what: str, name: str, ours: Sequence[float], the
 
 
 def loop(cfg: "DictConfig") -> Iterator[Row]:
-    """What Trainer, log and checkpoints cost: against a bare loop over the same batches, from the same weights."""
+    """An epoch of ours, compared with a bare loop over the same batches from the same weights."""
     for model, batch_size, target in (("cnn", 64, 1.10), ("mlp", 64, 1.25), ("cnn", 512, None), ("mlp", 512, None)):
-        say(f"loop: {model} {batch_size}")
+        log(f"loop: {model} {batch_size}")
         overrides = (*ONE_EPOCH, f"model={model}", f"data.batch_size={batch_size}")
-        contenders = {OURS: partial(fit, cfg, overrides), "bare loop": partial(bare_fit, cfg, overrides)}
+        contenders = {OURS: partial(our_epoch, cfg, overrides), "bare loop": partial(bare_epoch, cfg, overrides)}
         results = interleave(contenders, cfg.bench.repeats)
-        yield from compared("loop", f"{model} {batch_size}", results, {"bare loop": target})
+        yield from comparison_rows("loop", f"{model} {batch_size}", results, {"bare loop": target})
 
 
 def stock(cfg: "DictConfig") -> Iterator[Row]:
-    """The usual pipeline: images transformed one by one in a DataLoader, metrics logged every batch."""
+    """An epoch of ours, compared with the usual pipeline of Lightning and torchvision."""
     for model, workers, target in (("mlp", (0, 2), 0.40), ("cnn", (0,), None)):
-        say(f"stock: {model} 64")
+        log(f"stock: {model} 64")
         overrides = (*ONE_EPOCH, f"model={model}", "data.batch_size=64")
-        contenders: dict[str, Callable[[int], Epoch]] = {OURS: partial(fit, cfg, overrides)}
-        contenders |= {f"stock, {count} workers": partial(stock_fit, cfg, overrides, count) for count in workers}
+        contenders: dict[str, Callable[[int], Epoch]] = {OURS: partial(our_epoch, cfg, overrides)}
+        contenders |= {f"stock, {count} workers": partial(stock_epoch, cfg, overrides, count) for count in workers}
         results = interleave(contenders, cfg.bench.repeats_slow, warm_up=False)
-        yield from compared("stock", f"{model} 64", results, {"stock, 0 workers": target})
+        yield from comparison_rows("stock", f"{model} 64", results, {"stock, 0 workers": target})
 
 
 # ---- seconds to 99.0% ----
@@ -115,7 +117,7 @@ TO_99 = "training to 99.0%"
 
 
 class Reached(NamedTuple):
-    """The first epoch at which the mean accuracy over the seeds is 99.0% or more; the last where none is."""
+    """The first epoch at which the mean test accuracy over the seeds is 99.0%, or the last epoch if it never is."""
 
     epoch: int
     seconds: list[float]
@@ -127,7 +129,7 @@ class Reached(NamedTuple):
 
     @classmethod
     def by(cls, runs: Sequence[Sequence[Epoch]]) -> "Reached":
-        """runs: for each seed its epochs."""
+        """runs: the epochs of each seed."""
         epochs = list(zip(*runs, strict=True))
         for number, each in enumerate(epochs, 1):
             found = cls(number, column(each), column(each, "acc"))
@@ -143,9 +145,9 @@ class Reached(NamedTuple):
 
 
 def fast(cfg: "DictConfig", where: Sequence[str], seed: int) -> list[Epoch]:
-    """One whole training of ours, as if it were one epoch; `fit` is the time of all of `Trainer.fit`."""
+    """One whole training of ours, as if it were one epoch. `fit` is the time of the whole `Trainer.fit`."""
     overrides = (f"experiment={cfg.bench.fast}", *where, f"seed={seed}")
-    result = trained(*overrides, data_dir=cfg.data_dir, threads=cfg.threads)
+    result = train_once(*overrides, data_dir=cfg.data_dir, threads=cfg.threads)
     seconds = {"seconds": sum(column(result["history"])), "fit": result["seconds"]["fit"]}
     return [seconds | {"acc": result["metrics"]["test/acc"]}]
 
@@ -158,10 +160,10 @@ def recipe(cfg: "DictConfig", train: Callable[..., Iterator[Epoch]], seed: int) 
 
 
 def to_99(cfg: "DictConfig") -> Iterator[Row]:
-    """Seconds of training until the mean test accuracy over the seeds is 99.0%; nothing is chosen by the test set."""
+    """Seconds of training until the mean test accuracy over the seeds is 99.0%."""
     from scripts.bench.contenders import example, public
 
-    say(f"to_99: {cfg.bench.seeds} seeds")
+    log(f"to_99: {cfg.bench.seeds} seeds")
     theirs, slow = "public recipe", "PyTorch's example"
     contenders = {
         OURS: partial(fast, cfg, ON_CPU),
@@ -171,60 +173,67 @@ def to_99(cfg: "DictConfig") -> Iterator[Row]:
         contenders[slow] = partial(recipe, cfg, partial(example, epochs=cfg.bench.example_epochs))
     runs = interleave(contenders, cfg.bench.seeds, fewer={slow: cfg.bench.example_seeds})
     ours = Reached.by(runs[OURS])
-    yield from reaching("to_99", runs[OURS])
+    yield from goal_rows("to_99", runs[OURS])
     for name, epochs in runs.items():
         if name != OURS:
             reached, target = Reached.by(epochs), {theirs: 0.15}.get(name)
             share = ratio(ours.seconds, reached.seconds)
             found = row("to_99", TO_99, name, reached.seconds, ratio=share, target=target, note=str(reached))
-            yield found if ours.goal else missed(found)
+            yield found if ours.goal else mark_missed(found)
 
 
-def reaching(section: str, runs: Sequence[Sequence[Epoch]], target: float | None = None) -> Iterator[Row]:
-    """Ours: the seconds, and whether the goal is reached at all."""
+def goal_rows(section: str, runs: Sequence[Sequence[Epoch]], target: float | None = None) -> Iterator[Row]:
+    """Our rows: the seconds, and whether 99.0% is reached at all."""
     ours = Reached.by(runs)
     found = row(section, TO_99, OURS, ours.seconds, target=target, note=str(ours))
-    yield found if ours.goal else missed(found)
+    yield found if ours.goal else mark_missed(found)
     yield row(section, f"{TO_99}: all of Trainer.fit", OURS, column([epochs[-1] for epochs in runs], "fit"))
     error, most = 100 * (1 - mean(ours.accuracies)), 100 * (1 - GOAL)
     note = f"mean of {len(ours.accuracies)} seeds"
     yield row(section, f"{TO_99}: test error", OURS, [error], unit="%", target=most, note=note)
 
 
-def missed(found: Row) -> Row:
-    """A time without the accuracy that it was for meets no target."""
+def mark_missed(found: Row) -> Row:
+    """The row with its target missed: the time does not count, because the accuracy was not reached."""
     return replace(found, met=None if found.target is None else False)
 
 
-# ---- where there is a GPU ----
+# ---- GPU ----
 
 
 def gpu(cfg: "DictConfig") -> Iterator[Row]:
-    """Is the GPU kept busy, and how soon is it done?"""
+    """How fast is training on a GPU, and how busy is the GPU?"""
     import torch
 
     if not torch.cuda.is_available():
-        yield row("gpu", "all of it", OURS, [], note="skipped: torch finds no CUDA GPU")
+        yield row("gpu", "everything", OURS, [], note="skipped: torch finds no CUDA GPU")
         return
-    say("gpu: cnn 512")
+    log("gpu: cnn 512")
     epochs = interleave({OURS: partial(gpu_epoch, cfg)}, cfg.bench.repeats)[OURS]
     yield row("gpu", "cnn 512: an epoch", OURS, column(epochs), target=0.15)
     yield row("gpu", "cnn 512: training", OURS, [60_000 / each["seconds"] for each in epochs], unit="images/s")
     busy = [100 * each["busy"] for each in epochs]
-    yield row("gpu", "cnn 512: GPU busy", OURS, busy, unit="%", note="kernels' time over the epochs', profiled")
-    say(f"gpu: {cfg.bench.fast}, {cfg.bench.seeds} seeds")
+    yield row(
+        "gpu",
+        "cnn 512: GPU busy",
+        OURS,
+        busy,
+        unit="%",
+        note="time in kernels / time of the epochs, profiled",
+    )
+    log(f"gpu: {cfg.bench.fast}, {cfg.bench.seeds} seeds")
     runs = interleave({OURS: partial(fast, cfg, ON_GPU)}, cfg.bench.seeds)[OURS]
-    yield from reaching("gpu", runs, target=0.3)
+    yield from goal_rows("gpu", runs, target=0.3)
 
 
 def gpu_epoch(cfg: "DictConfig", seed: int) -> dict[str, float]:
-    """The median epoch of three; and, the same run again under the profiler, the share of it spent in kernels."""
+    """Seconds of the median epoch of three, and the share `busy` spent in kernels in a second, profiled run."""
     from torch.autograd import DeviceType
     from torch.profiler import ProfilerActivity, profile
 
     overrides = ("data=image", "data.val_size=0", "model=cnn", "data.batch_size=512", "trainer=gpu", f"seed={seed}")
     overrides += ("trainer.max_epochs=3", "trainer.limit_test_batches=1")
-    run = partial(trained, *overrides, data_dir=cfg.data_dir, threads=cfg.threads)
+    run = partial(train_once, *overrides, data_dir=cfg.data_dir, threads=cfg.threads)
     seconds = column(run()["history"])
     with profile(activities=[ProfilerActivity.CUDA]) as profiled:
         profiled_seconds = column(run()["history"])

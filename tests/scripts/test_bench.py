@@ -75,11 +75,11 @@ def test_without_a_ratio_the_target_is_of_the_median():
 
 
 def test_accuracies_further_apart_than_half_a_point_are_missed():
-    from scripts.bench.training import same_accuracy
+    from scripts.bench.training import accuracy_row
 
-    assert same_accuracy("stock", "mlp", "stock", [0.974], [0.970]).met
-    assert not same_accuracy("stock", "mlp", "stock", [0.974], [0.968]).met
-    assert "equal in every round" in same_accuracy("loop", "mlp", "bare", [0.974, 0.971], [0.974, 0.971]).note
+    assert accuracy_row("stock", "mlp", "stock", [0.974], [0.970]).met
+    assert not accuracy_row("stock", "mlp", "stock", [0.974], [0.968]).met
+    assert "equal in every round" in accuracy_row("loop", "mlp", "bare", [0.974, 0.971], [0.974, 0.971]).note
 
 
 def test_the_goal_is_reached_at_the_first_epoch_whose_mean_is_high_enough():
@@ -95,49 +95,49 @@ def test_the_goal_is_reached_at_the_first_epoch_whose_mean_is_high_enough():
 
 
 def test_seconds_without_the_accuracy_meet_no_target():
-    from scripts.bench.training import reaching
+    from scripts.bench.training import goal_rows
 
-    seconds, fit, error = reaching("gpu", [[{"seconds": 0.1, "fit": 0.2, "acc": 0.985}]], target=0.3)
+    seconds, fit, error = goal_rows("gpu", [[{"seconds": 0.1, "fit": 0.2, "acc": 0.985}]], target=0.3)
     assert (seconds.met, fit.met, error.met) == (False, None, False)
     assert "not reached: 98.50%" in seconds.note
 
 
 def test_memory_and_time_may_grow_only_as_they_should():
-    from scripts.bench.processes import growth
+    from scripts.bench.processes import growth_rows
 
     results = {"1x": [{"seconds": 1.0, "mb": 50.0}], "20x": [{"seconds": 26.0, "mb": 79.0}]}
-    _, _, seconds, peak = growth("preparing", results, [1, 20], note="")
+    _, _, seconds, peak = growth_rows("preparing", results, [1, 20], note="")
     assert (seconds.ratio, seconds.target, seconds.met) == (26.0, 25.0, False)
     assert (peak.target, peak.met) == (80.0, True)
 
 
 def test_a_file_is_repeated_without_its_header(tmp_path: Path):
-    from scripts.bench.processes import repeated
+    from scripts.bench.processes import repeat_rows
 
     path = tmp_path / "small.csv"
     path.write_bytes(b"label,1x1\n1,2\n3,4\n")
-    assert repeated(path, 2, tmp_path).read_bytes() == b"label,1x1\n" + 2 * b"1,2\n3,4\n"
+    assert repeat_rows(path, 2, tmp_path).read_bytes() == b"label,1x1\n" + 2 * b"1,2\n3,4\n"
 
 
 def test_a_reader_is_measured_over_its_start():
-    from scripts.bench.fresh_process import measured
+    from scripts.bench.fresh_process import measure_call
 
-    found = measured(lambda: b"x" * 50_000_000)
+    found = measure_call(lambda: b"x" * 50_000_000)
     assert found["mb"] == pytest.approx(50, abs=15)
     assert found["seconds"] > 0
 
 
 def test_sections_are_chosen_in_their_own_order(bench: ModuleType):
-    assert bench.chosen(None) == list(bench.SECTIONS)
-    assert bench.chosen("csv") == ["csv"]
-    assert bench.chosen(["csv", "loop"]) == ["loop", "csv"]
+    assert bench.select_sections(None) == list(bench.SECTIONS)
+    assert bench.select_sections("csv") == ["csv"]
+    assert bench.select_sections(["csv", "loop"]) == ["loop", "csv"]
 
 
 def test_an_unknown_section_is_named_beside_those_there_are(bench: ModuleType):
     with pytest.raises(
         ValueError, match=r"no section 'lop': did you mean 'loop'\?.*one or more of: loop, stock, to_99"
     ):
-        bench.chosen(["csv", "lop"])
+        bench.select_sections(["csv", "lop"])
 
 
 def test_a_failed_section_does_not_stop_the_others(
@@ -177,7 +177,7 @@ def test_the_table_says_where_and_whether_targets_are_met(bench: ModuleType):
 def test_what_is_not_there_is_skipped_with_a_word(bench: ModuleType):
     from scripts.bench.measure import row
 
-    assert bench.cells(row("csv", "cold", "polars", [], note="skipped")) == [
+    assert bench.row_cells(row("csv", "cold", "polars", [], note="skipped")) == [
         "csv",
         "cold",
         "polars",
