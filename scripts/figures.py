@@ -2,9 +2,10 @@
 
     python -m scripts.figures learning_rate outputs/sweeps/learning_rate        # runs with one setting changed
     python -m scripts.figures real_world outputs/runs/solution1/... outputs/runs/robust/...   # evaluated runs
+    python -m scripts.figures test_panels outputs/runs/solution2/...           # one run, with its predictions.npz
     python -m scripts.figures                                                   # only draw the pictures again
 
-The first two write their figures to docs/data/*.csv. Rows of other models stay in these files, so one model can be
+The first two write their numbers to docs/data/*.csv. Rows of other models stay in these files, so one model can be
 measured again alone. Every call then draws all pictures from the files:
 
 learning_rate.png  validation accuracy by epoch, from learning_rate.csv
@@ -17,11 +18,14 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 from mnist_exp.analysis import figures
 from mnist_exp.data.image_datamodule import load_mnist
@@ -232,6 +236,26 @@ def corruptions_picture(data_dir: Path) -> Figure:
     return figures.gallery(rows)
 
 
+def test_panels_picture(run_dir: Path, data_dir: Path) -> bytes:
+    """The four pictures of a run's test as TensorBoard shows them: a PNG."""
+    with np.load(run_dir / "predictions.npz") as predictions:
+        probs, labels = predictions["probs"], predictions["labels"]
+    images = load_mnist(data_dir)[1].images.numpy()
+    drawn = figures.panels_of_a_test(probs, labels, images)
+    panels = {name: Image.fromarray(figures.pixels(figure)) for name, figure in drawn.items()}
+    upper = [panel for name, panel in panels.items() if name != "worst_mistakes"]
+    top = max(panel.height for panel in upper)
+    sheet = Image.new("RGB", (sum(panel.width for panel in upper), top + panels["worst_mistakes"].height), "white")
+    left = 0
+    for panel in upper:
+        sheet.paste(panel, (left, 0))
+        left += panel.width
+    sheet.paste(panels["worst_mistakes"], (0, top))
+    file = BytesIO()
+    sheet.quantize(64).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
 # ---- the command ----
 
 STUDIES: dict[str, Callable[[Sequence[Path]], dict[str, pd.DataFrame]]] = {
@@ -241,6 +265,9 @@ STUDIES: dict[str, Callable[[Sequence[Path]], dict[str, pd.DataFrame]]] = {
 
 
 def main(study: str | None, run_dirs: Sequence[Path], *, docs: Path, data_dir: Path) -> None:
+    if study == "test_panels":
+        write_bytes(docs / "images" / "test_panels.png", test_panels_picture(run_dirs[0], data_dir))
+        return
     for name, table in (STUDIES[study](run_dirs) if study else {}).items():
         path = docs / "data" / f"{name}.csv"
         table = merge(path, table)
@@ -258,7 +285,9 @@ def main(study: str | None, run_dirs: Sequence[Path], *, docs: Path, data_dir: P
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", nargs="?", choices=STUDIES, help="what the runs are about; without it only draw")
+    parser.add_argument(
+        "study", nargs="?", choices=[*STUDIES, "test_panels"], help="what the runs are about; without it only draw"
+    )
     parser.add_argument("runs", nargs="*", type=Path, help="run folders, or folders of runs")
     parser.add_argument("--data-dir", type=Path, default=Path(os.environ.get("MNIST_EXP_DATA", "data")))
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="the folder with data/ and images/")

@@ -327,6 +327,7 @@ def mistakes(rows: Mapping[str, Sequence[Mistake]], *, width: float = WIDE) -> F
     return gallery(captioned, width=width)
 
 
+WORST = 20  # of the most confident mistakes of a test are shown
 TILE = 64  # points: the width of an image in a gallery, with its margin
 
 
@@ -407,6 +408,17 @@ def accuracy_by_suite(accuracies: pd.DataFrame, styles: GroupStyles, *, width: f
 
 # --- the test of a single run ----------------------------------------------------------------------------------------
 # probs: float (N, 10). labels: int (N,). images: uint8 (N, 28, 28).
+
+
+def panels_of_a_test(probs: NDArray[Any], labels: NDArray[Any], images: NDArray[np.uint8]) -> dict[str, Figure]:
+    """Four figures that show what a test found: confusion, by_class, worst_mistakes and calibration."""
+    worst = most_confident_mistakes(probs, labels, images, count=WORST)
+    return {
+        "confusion": confusion_matrix(probs, labels),
+        "by_class": accuracy_by_class(probs, labels),
+        "worst_mistakes": mistakes({"Most confident mistakes" if worst else "No mistakes": worst}),
+        "calibration": reliability_diagram(probs, labels),
+    }
 
 
 def confusion_matrix(probs: NDArray[Any], labels: NDArray[Any]) -> Figure:

@@ -29,7 +29,6 @@ LAYOUT = {
         }.items()
     }
 }
-MISTAKES = 20  # images in the gallery
 
 
 class TestPanels(Callback):
@@ -64,19 +63,13 @@ def tensorboard_loggers(trainer: Trainer) -> list[TensorBoardLogger]:
 
 def figures_of_the_test(trainer: Trainer) -> "dict[str, Figure]":
     """The figures of the test that has just ended, from its `predictions.npz`, by TensorBoard tag."""
-    from mnist_exp.analysis import figures
+    from mnist_exp.analysis.figures import panels_of_a_test
 
     written = next(each for each in trainer.callbacks if isinstance(each, Predictions)).path  # type: ignore[attr-defined]
     with np.load(written) as predictions:
         probs, labels = predictions["probs"], predictions["labels"]
     images = trainer.datamodule.test.images.cpu().numpy()  # type: ignore[attr-defined]
-    worst = figures.most_confident_mistakes(probs, labels, images, count=MISTAKES)
-    return {
-        "test/confusion": figures.confusion_matrix(probs, labels),
-        "test/by_class": figures.accuracy_by_class(probs, labels),
-        "test/worst_mistakes": figures.mistakes({"Most confident mistakes" if worst else "No mistakes": worst}),
-        "test/calibration": figures.reliability_diagram(probs, labels),
-    }
+    return {f"test/{name}": figure for name, figure in panels_of_a_test(probs, labels, images).items()}
 
 
 def best_metrics(trainer: Trainer) -> dict[str, float]:

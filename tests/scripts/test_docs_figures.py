@@ -8,12 +8,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from made_runs import make_run, write_result
+from PIL import Image
 
 from mnist_exp.data.digits import Digits
-from mnist_exp.files import write_json
+from mnist_exp.files import write_json, write_npz
 from mnist_exp.imaging.corruptions import FAMILIES
 
 SUBSETS = [f"{family}/{name}" for family, names in FAMILIES.items() for name in names]
@@ -137,3 +139,13 @@ def test_a_folder_without_runs_is_named(script: ModuleType, tmp_path: Path):
 def test_a_run_without_an_evaluation_is_named(script: ModuleType, tmp_path: Path):
     with pytest.raises(SystemExit, match="holds no evaluation"):
         script.read_evaluations(tmp_path)
+
+
+def test_the_panels_of_a_run_are_one_picture(script: ModuleType, tmp_path: Path):
+    labels = np.arange(60) % 10
+    probs = np.eye(10, dtype=np.float32)[(labels + (np.arange(60) < 5)) % 10]  # five mistakes
+    write_npz(tmp_path / "run" / "predictions.npz", labels=labels, preds=probs.argmax(axis=1), probs=probs)
+    script.main("test_panels", [tmp_path / "run"], docs=tmp_path, data_dir=tmp_path)
+    with Image.open(tmp_path / "images" / "test_panels.png") as picture:
+        assert picture.width > 700
+        assert picture.height > 400
