@@ -4,10 +4,10 @@ python -m mnist_exp.demo ckpt_path=outputs/runs/.../checkpoints/best.ckpt      (
 """
 
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_exp.cli.command import command
+from mnist_exp.models.checkpoint_paths import checkpoint_paths
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 def demo(cfg: "DictConfig") -> None:
     """Serve the page until Ctrl+C. Raises ValueError or OSError for settings or files that cannot be used."""
-    if not cfg.ckpt_path:
-        raise ValueError("ckpt_path=... is needed: a checkpoint, such as outputs/runs/.../checkpoints/best.ckpt")
+    paths = checkpoint_paths(cfg.ckpt_path)
     try:
         from mnist_exp.web.connection import listen, make_server
         from mnist_exp.web.server import make_app
@@ -31,8 +30,7 @@ def demo(cfg: "DictConfig") -> None:
         from mnist_exp.models.checkpoint import load_classifier
 
         torch.set_num_threads(cfg.threads)
-        paths = [cfg.ckpt_path] if isinstance(cfg.ckpt_path, str) else cfg.ckpt_path
-        models = show_models({path: load_classifier(path, cfg.network) for path in map(Path, paths)})
+        models = show_models({path: load_classifier(path, cfg.network) for path in paths})
         host, port = socket.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         print(f"{', '.join(one.label for one in models)}: draw at {url} (Ctrl+C ends it)", flush=True)

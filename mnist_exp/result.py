@@ -14,7 +14,12 @@ from mnist_exp.files import write_json
 
 RESULT_FILE = "result.json"
 SCHEMA = 1
+ADVICE = "Run it again (overwrite=true), or move the folder away"  # for a folder that cannot be used
 STATUSES = ("finished", "failed")
+IDENTIFICATION = ("status", "name", "seed", "overrides", "config")
+MEASURED = (
+    "data", "model", "epoch", "metrics", "history", "milestones", "seconds", "images_per_second", "environment",
+)  # fmt: skip
 SOURCE_ROOT = Path(__file__).parents[1]
 
 
@@ -26,14 +31,14 @@ class ResultError(ValueError):
 class RunResult:
     """The content of result.json. Accuracies are fractions from 0 to 1, times are seconds, epochs count from 1.
 
-    A failed run has the fields up to `config`, and `error` and `traceback`.
+    The file of a failed run has the fields up to `config`, and `error` and `traceback`.
     """
 
     status: str  # "finished" or "failed"
     name: str = ""  # the run's name, such as "csv-cnn"
     seed: int
     overrides: list[str]  # what the user typed, such as ["data=csv", "trainer.max_epochs=3"]
-    config: dict[str, Any]  # the resolved configuration, without places and resources (recipe.py)
+    config: dict[str, Any]  # the resolved configuration, with neutral values for places and resources (recipe.py)
     data: dict[str, Any] = field(default_factory=dict)  # name, fingerprint, and the sizes of train, val and test
     model: dict[str, Any] = field(default_factory=dict)  # name, and the number of parameters
     epoch: int | None = None  # the epoch whose weights were tested; None where no epoch ended
@@ -97,10 +102,11 @@ class RunResult:
         return cls(**known)
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of result.json, without fields that a failed run does not have."""
-        return {"schema": self.schema} | {
-            key: value for key, value in asdict(self).items() if key != "schema" and value is not None
-        }
+        """The content of result.json: the schema's number, then the fields that have a value."""
+        measured = () if self.status == "failed" else MEASURED
+        names = ("schema", *IDENTIFICATION, *measured, "error", "traceback")
+        content = asdict(self)
+        return {name: content[name] for name in names if content[name] is not None}
 
 
 _TYPES: dict[str, type] = {
@@ -125,7 +131,7 @@ def _refuse_constant(name: str) -> float:
 
 
 def _advice(path: Path, problem: str) -> str:
-    return f"cannot read {path}: {problem}. Run it again (overwrite=true), or move the folder away"
+    return f"cannot read {path}: {problem}. {ADVICE}"
 
 
 class Stopwatch:

@@ -25,7 +25,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from mnist_exp.training.checkpoints import load_best_weights
     from mnist_exp.training.history import History, Milestones
     from mnist_exp.training.lightning_messages import hide_messages
-    from mnist_exp.training.lightning_speedups import NoProfiler, check_cuda_without_nvml
+    from mnist_exp.training.lightning_speedups import NoProfiler, unset_nvml_check
     from mnist_exp.training.predictions import Predictions
     from mnist_exp.training.run import training_results
     from mnist_exp.training.seeding import SeedEveryEpoch
@@ -33,7 +33,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
 
     # Seed before anything is made: the jobs of a sweep share one process.
     hide_messages()
-    check_cuda_without_nvml()
+    unset_nvml_check()
     seed_everything(cfg.seed, verbose=False)
     torch.set_num_threads(cfg.threads or torch.get_num_threads())
     run_dir = Path(cfg.run_dir)

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from mnist_exp.analysis.markdown import plain_text, points
-from mnist_exp.analysis.statistics import Summary, expected_calibration_error, wilson_interval
+from mnist_exp.analysis.statistics import Summary, confusion_counts, expected_calibration_error, wilson_interval
 
 WIDE, NARROW = 684, 320  # points: a figure on a desktop and in docs, and one on a phone
 DPI = 150  # of a PNG, which is shown at about two thirds of its pixels: sharp on dense screens
@@ -423,8 +423,7 @@ def panels_of_a_test(probs: NDArray[Any], labels: NDArray[Any], images: NDArray[
 
 def confusion_matrix(probs: NDArray[Any], labels: NDArray[Any]) -> Figure:
     """Counts, rows true and columns predicted; the colour leaves the diagonal out, where all the counts would be."""
-    counts = np.zeros((10, 10), dtype=np.int64)
-    np.add.at(counts, (labels, probs.argmax(axis=1)), 1)
+    counts = confusion_counts(probs.argmax(axis=1), labels)
     confused = np.where(np.eye(10, dtype=bool), 0, counts)
     with drawing(height=360, width=360) as figure:
         axes = figure.subplots()

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from mnist_exp.analysis.factors import flatten
 from mnist_exp.recipe import is_part_of_recipe
-from mnist_exp.result import RESULT_FILE, ResultError, RunResult
+from mnist_exp.result import ADVICE, RESULT_FILE, ResultError, RunResult
 from mnist_exp.suggestions import did_you_mean
 
 PREDICTIONS_FILE = "predictions.npz"
-ADVICE = "Run it again (overwrite=true), or move the folder away"
 
 # Limits on what is read. What `train` writes stays far below them.
 LARGEST_RESULT = 50_000_000  # bytes of result.json

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mnist_exp.analysis.statistics import expected_calibration_error, wilson_interval
+from mnist_exp.analysis.statistics import confusion_counts, expected_calibration_error, wilson_interval
 from mnist_exp.data.digits import Digits
 from mnist_exp.files import write_json
 from mnist_exp.models.checkpoint import trained_epochs
@@ -37,8 +37,6 @@ def score(subsets: Subsets, probs: Probs) -> dict[str, Any]:
     all_probs = np.concatenate([probs[name] for name in subsets])
     labels = np.concatenate([digits.labels.numpy() for digits in subsets.values()])
     preds = all_probs.argmax(axis=1)
-    confusion = np.zeros((10, 10), dtype=int)
-    np.add.at(confusion, (labels, preds), 1)
     parts: dict[str, list[np.ndarray]] = {}  # for each family and each subset: which answers were right
     for name, digits in subsets.items():
         for part in dict.fromkeys((name.split("/")[0], name)):
@@ -50,7 +48,7 @@ def score(subsets: Subsets, probs: Probs) -> dict[str, Any]:
         "by_subset": {
             part: accuracy(np.concatenate(correct), interval=part in subsets) for part, correct in parts.items()
         },
-        "confusion": confusion.tolist(),
+        "confusion": confusion_counts(preds, labels).tolist(),
     }
 
 

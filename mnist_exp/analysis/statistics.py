@@ -242,6 +242,13 @@ class Factorial:
         return added.reshape(len(self.seeds), -1)
 
 
+def confusion_counts(preds: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
+    """How many images of each label got each answer: (10, 10), a row for each label, a column for each answer."""
+    counts = np.zeros((10, 10), dtype=np.int64)
+    np.add.at(counts, (np.asarray(labels), np.asarray(preds)), 1)
+    return counts
+
+
 def expected_calibration_error(probs: ArrayLike, labels: ArrayLike, *, bins: int = 15) -> tuple[float, pd.DataFrame]:
     """How far confidence is from accuracy (Naeini et al. 2015; Guo et al. 2017), and the reliability diagram's table.
 

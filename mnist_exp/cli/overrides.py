@@ -38,12 +38,15 @@ def compose_checked(config_name: str, overrides: list[str]) -> DictConfig:
     Raises OverrideError.
     """
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        columns = [single_overrides(parse(text)) for text in overrides]
-        first = compose_job(config_name, [values[0] for values in columns])
-        swept = [f"{key}={values}" for key, values in (first.hydra.sweeper.params or {}).items()]
-        columns += [single_overrides(parse(text)) for text in swept]
-        for row in range(0 if swept else 1, max(map(len, columns), default=0)):
-            compose_job(config_name, [values[row % len(values)] for values in columns])
+        typed = [parse(text) for text in overrides]
+        values_of_each = [single_overrides(override) for override in typed]
+        first = compose_job(config_name, [values[0] for values in values_of_each])
+        typed_keys = {override.key_or_group for override in typed}  # these win over the sweep file's
+        swept = (first.hydra.sweeper.params or {}).items()
+        from_file = [single_overrides(parse(f"{key}={values}")) for key, values in swept if key not in typed_keys]
+        values_of_each += from_file
+        for job in range(0 if from_file else 1, max(map(len, values_of_each), default=0)):
+            compose_job(config_name, [values[job % len(values)] for values in values_of_each])
     return first
 
 
@@ -64,7 +67,7 @@ def single_overrides(override: Override) -> list[str]:
 
 
 def compose_job(config_name: str, overrides: list[str]) -> DictConfig:
-    """One configuration, its groups composed first: whether a key exists, and its type, depends on them."""
+    """One configuration. Its groups are composed first: they decide which keys exist, and of which type they are."""
     parsed = [parse(text) for text in overrides]
     groups = [override for override in parsed if is_group(override)]
     for override in groups:

@@ -122,9 +122,9 @@ class DigitsDataModule(LightningDataModule):
         return self._loader(self.train, self.train_indices, batch_size=self.batch_size, shuffle=self.shuffle)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]] | list[None]:
+        assert self.train is not None, "setup() comes first"
         if not len(self.val_indices):
             return []  # Lightning then skips validation
-        assert self.train is not None, "setup() comes first"
         self.train = self._placed(self.train)
         return self._loader(self.train, self.val_indices, batch_size=self.eval_batch_size)
 

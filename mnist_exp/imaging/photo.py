@@ -32,6 +32,7 @@ from mnist_exp.imaging.printed_lines import find_printed_lines
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")  # no EPS: it would start Ghostscript
 MAX_PIXELS = 50_000_000  # larger pictures are refused from the header: decoding them would take 150 MB and more
+TOO_LARGE = f"above {MAX_PIXELS // 10**6} megapixels; reduce it first"
 MIN_SIDE = 8  # pixels, of the shorter side
 WORK_SIDES = (128, 512)  # pixels of the longer side: smaller pictures are enlarged, larger ones reduced
 STROKE_WIDTH = 2.0  # pixels of the 28x28; MNIST's own have a median of 2.5, and half of them are 2.2 to 3.1 wide
@@ -61,7 +62,7 @@ MARGIN = 4  # pixels around the digit, so that resizing sees paper on all sides
 OUTLINE = 0.5  # times the darkest ink near by: where the edge of a blurred stroke was
 OUTLINE_WINDOW = 4  # pixels of the result: width of the window in which the darkest ink is the stroke's own
 
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # MAX_PIXELS is below Pillow's own limit
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we refuse such pictures with an error
 
 
 class PhotoError(ValueError):
@@ -97,7 +98,7 @@ def read_photo(path: str | PathLike[str] | BinaryIO) -> np.ndarray:
             image.draft("RGB", (WORK_SIDES[1], WORK_SIDES[1]))
             return _grey(ImageOps.exif_transpose(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        problem = f"above {MAX_PIXELS // 10**6} megapixels; reduce it first"
+        problem = TOO_LARGE
     except UnidentifiedImageError:
         problem = f"not a picture that can be read; use one of {', '.join(FORMATS)}"
     except FileNotFoundError:
@@ -117,7 +118,7 @@ def _name(path: str | PathLike[str] | BinaryIO) -> str:
 def _check_size(width: int, height: int) -> None:
     """PhotoError if the picture is too large or too small."""
     if width * height > MAX_PIXELS:
-        raise PhotoError(f"{width}x{height} is above {MAX_PIXELS // 10**6} megapixels; reduce it first")
+        raise PhotoError(f"{width}x{height} is {TOO_LARGE}")
     if min(width, height) < MIN_SIDE:
         raise PhotoError(f"{width}x{height} is too small for a digit; give at least {MIN_SIDE}x{MIN_SIDE} pixels")
 

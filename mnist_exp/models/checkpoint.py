@@ -1,4 +1,4 @@
-"""From a checkpoint to a classifier that answers, and the checks before a run goes on from a checkpoint."""
+"""Load a classifier from a checkpoint, and check that a run can be resumed from one."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -53,7 +53,7 @@ def load_classifier(ckpt_path: str | Path, network: str | None = None) -> tuple[
     """
     own = import_network(network) if network else None
     content = read_checkpoint(Path(ckpt_path))
-    with naming(ckpt_path, "cannot be used"):
+    with errors_name(ckpt_path, "cannot be used"):
         check_epoch(content)
         config = check_config(content)
         model = build_classifier(config["model"], own)
@@ -66,7 +66,7 @@ def load_classifier(ckpt_path: str | Path, network: str | None = None) -> tuple[
 def trained_epochs(ckpt_path: str | Path) -> int:
     """The number of epochs after which a checkpoint was written. Raises CheckpointError."""
     content = read_checkpoint(Path(ckpt_path))
-    with naming(ckpt_path, "cannot be used"):
+    with errors_name(ckpt_path, "cannot be used"):
         return check_epoch(content) + 1
 
 
@@ -76,7 +76,7 @@ def check_resumable(ckpt_path: str | Path, model: DigitClassifier) -> None:
     Raises CheckpointError.
     """
     content = read_checkpoint(Path(ckpt_path))
-    with naming(ckpt_path, "cannot be resumed"):
+    with errors_name(ckpt_path, "cannot be resumed"):
         check_epoch(content)
         for key, kind in RESUME_TYPES.items():
             if type(content.get(key)) is not kind:
@@ -86,7 +86,7 @@ def check_resumable(ckpt_path: str | Path, model: DigitClassifier) -> None:
 
 
 @contextmanager
-def naming(ckpt_path: str | Path, problem: str) -> Iterator[None]:
+def errors_name(ckpt_path: str | Path, problem: str) -> Iterator[None]:
     """Puts the file and the problem before the message of a CheckpointError."""
     try:
         yield

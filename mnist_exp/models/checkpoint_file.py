@@ -1,4 +1,4 @@
-"""Read a checkpoint as data: a file from a stranger cannot run code, fill the memory or go unnoticed when damaged.
+"""Read a checkpoint as data. A stranger's file cannot run code or fill the memory, and a damaged one is reported.
 
 torch.save writes a zip archive: `data.pkl`, a pickle of the structure, and `data/0`, `data/1`, ... the numbers of each
 tensor. `torch.load(weights_only=True)` runs no code, but `bytearray(10**10)` in a pickle of 30 bytes still makes it

@@ -35,7 +35,8 @@ OUR_MODULES = "mnist_exp.models."
 
 MAX_PARAMETERS = 20_000_000  # thirty times those of our largest network
 MAX_ARGUMENT = 1_000_000  # for a whole number, such as the units of a layer
-MAX_TEXT = 200  # characters of a name, items of a list
+MAX_TEXT = 200  # characters of a name
+MAX_ITEMS = 200  # of a list
 
 
 def build_classifier(model: Mapping[str, Any], own: type[nn.Module] | None) -> DigitClassifier:
@@ -43,14 +44,14 @@ def build_classifier(model: Mapping[str, Any], own: type[nn.Module] | None) -> D
 
     own: the class for a network that is none of NETWORKS.
     """
-    classifier = registered(model["_target_"], CLASSIFIERS)
+    classifier = look_up(model["_target_"], CLASSIFIERS)
     if classifier is None:
         raise CheckpointError(
             f"its classifier {model['_target_']!r} is none of this package's ({', '.join(CLASSIFIERS)}): only these "
             "can be loaded"
         )
     arguments = {key: value for key, value in model["net"].items() if key != "_target_"}
-    network = registered(model["net"]["_target_"], NETWORKS)
+    network = look_up(model["net"]["_target_"], NETWORKS)
     if network is not None:
         check_arguments(network, arguments)
     elif own is not None:
@@ -65,8 +66,8 @@ def build_classifier(model: Mapping[str, Any], own: type[nn.Module] | None) -> D
     return classifier(name=model["name"], net=build(network, arguments), standardize=model["standardize"]).eval()
 
 
-def registered(name: str, registry: Mapping[str, type[Class]]) -> type[Class] | None:
-    """The class of this name. The module before it may be any of this package's: files outlive a move of the code."""
+def look_up(name: str, registry: Mapping[str, type[Class]]) -> type[Class] | None:
+    """The class of this name. Only the last part counts: the class may have moved since the file was written."""
     return registry.get(name.rpartition(".")[2] if name.startswith(OUR_MODULES) else name)
 
 
@@ -79,7 +80,7 @@ def check_arguments(network: type[nn.Module], arguments: Mapping[str, Any]) -> N
     for key, value in arguments.items():
         if key not in parameters:
             raise CheckpointError(f"its network {network.__name__} has no argument {key!r:.50}: train again")
-        if not fits(value, hints[key]):
+        if not has_type(value, hints[key]):
             raise CheckpointError(
                 f"its network {network.__name__} cannot take {key}={value!r:.50}: it must be {EXPECTED[hints[key]]}, "
                 f"at most {MAX_ARGUMENT:,}"
@@ -94,13 +95,13 @@ EXPECTED = {
 }
 
 
-def fits(value: Any, hint: Any) -> bool:
+def has_type(value: Any, hint: Any) -> bool:
     if hint is int:
         return type(value) is int and 1 <= value <= MAX_ARGUMENT
     if hint is float:
         return type(value) in (int, float) and 0 < value <= MAX_ARGUMENT
     each = get_args(hint)
-    return isinstance(value, (list, tuple)) and len(value) == len(each) and all(map(fits, value, each))
+    return isinstance(value, (list, tuple)) and len(value) == len(each) and all(map(has_type, value, each))
 
 
 def check_plain(arguments: Mapping[str, Any]) -> None:
@@ -108,7 +109,7 @@ def check_plain(arguments: Mapping[str, Any]) -> None:
     for key, value in arguments.items():
         values = value if isinstance(value, (list, tuple)) else [value]
         is_name = str(key).isidentifier() and not str(key).startswith("_")
-        if not is_name or len(values) > MAX_TEXT or not all(map(is_plain, values)):
+        if not is_name or len(values) > MAX_ITEMS or not all(map(is_plain, values)):
             raise CheckpointError(
                 f"its network cannot take {key!r:.50}={value!r:.50}: train it with numbers of at most "
                 f"{MAX_ARGUMENT:,}, texts of at most {MAX_TEXT} characters, true, false, null, or lists of these"

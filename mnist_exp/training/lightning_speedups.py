@@ -18,7 +18,7 @@ class NoProfiler(PassThroughProfiler):
         return NOTHING
 
 
-def check_cuda_without_nvml() -> None:
+def unset_nvml_check() -> None:
     """Take back an environment variable that Lightning sets: with it, torch looks for a GPU by loading NVML.
 
     That takes 0.2 ms, and Adam looks before every step. It is meant for processes that fork afterwards; ours do not.

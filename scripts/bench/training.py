@@ -42,9 +42,9 @@ def build_network(overrides: Sequence[str], seed: int) -> tuple[Any, Any, int]:
     from hydra.utils import instantiate
     from pytorch_lightning import seed_everything
 
-    from mnist_exp.training.lightning_speedups import check_cuda_without_nvml
+    from mnist_exp.training.lightning_speedups import unset_nvml_check
 
-    check_cuda_without_nvml()  # as in a program without Lightning
+    unset_nvml_check()  # as in a program without Lightning
     run = compose_run(*overrides)
     seed_everything(seed, verbose=False)
     net = instantiate(run.model.net).to(memory_format=torch.channels_last)
@@ -153,9 +153,9 @@ def fast(cfg: "DictConfig", where: Sequence[str], seed: int) -> list[Epoch]:
 
 
 def recipe(cfg: "DictConfig", train: Callable[..., Iterator[Epoch]], seed: int) -> list[Epoch]:
-    from mnist_exp.training.lightning_speedups import check_cuda_without_nvml
+    from mnist_exp.training.lightning_speedups import unset_nvml_check
 
-    check_cuda_without_nvml()
+    unset_nvml_check()
     return list(train(data_dir=Path(cfg.data_dir), seed=seed))
 
 

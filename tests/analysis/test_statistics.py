@@ -14,6 +14,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from mnist_exp.analysis.statistics import (
     Factorial,
+    confusion_counts,
     expected_calibration_error,
     holm,
     mcnemar,
@@ -320,3 +321,11 @@ def test_an_empty_bin_has_no_accuracy_and_no_weight():
 def test_calibration_needs_probabilities(probs):
     with pytest.raises(ValueError, match="needs probabilities"):
         expected_calibration_error(probs, [0] * len(probs))
+
+
+def test_answers_are_counted_by_label_and_answer():
+    counts = confusion_counts([3, 3, 5, 3], [3, 3, 3, 9])
+    assert counts[3, 3] == 2
+    assert counts[3, 5] == 1  # a 3 that was read as a 5
+    assert counts[9, 3] == 1
+    assert counts.sum() == 4

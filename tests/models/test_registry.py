@@ -7,7 +7,7 @@ import pytest
 from mnist_exp.models.checkpoint_file import CheckpointError
 from mnist_exp.models.mean_digit import NearestMean
 from mnist_exp.models.nets import CNN, MLP
-from mnist_exp.models.registry import MAX_ARGUMENT, MAX_PARAMETERS, check_arguments, check_size, fits, is_plain
+from mnist_exp.models.registry import MAX_ARGUMENT, MAX_PARAMETERS, check_arguments, check_size, has_type, is_plain
 
 
 def test_an_argument_without_a_default_must_be_there():
@@ -44,7 +44,7 @@ def test_an_argument_that_the_network_does_not_have_is_refused():
     ],
 )
 def test_a_value_fits_its_type_within_limits(value: Any, hint: Any, expected: bool):
-    assert fits(value, hint) == expected
+    assert has_type(value, hint) == expected
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from pytorch_lightning.profilers import PassThroughProfiler
 
 from mnist_exp.training.lightning_messages import MessageFilter, hide_messages
-from mnist_exp.training.lightning_speedups import NoProfiler, check_cuda_without_nvml
+from mnist_exp.training.lightning_speedups import NoProfiler, unset_nvml_check
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,6 @@ def test_lightning_still_asks_its_profiler_for_contexts():
 
 def test_the_variable_that_makes_torch_load_nvml_is_taken_back(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
-    check_cuda_without_nvml()
-    check_cuda_without_nvml()
+    unset_nvml_check()
+    unset_nvml_check()
     assert "PYTORCH_NVML_BASED_CUDA_CHECK" not in os.environ

@@ -5,7 +5,7 @@ import os
 import pytest
 from pytorch_lightning.profilers import PassThroughProfiler
 
-from mnist_exp.training.lightning_speedups import NoProfiler, check_cuda_without_nvml
+from mnist_exp.training.lightning_speedups import NoProfiler, unset_nvml_check
 
 
 def test_nothing_is_measured_with_one_context_for_all_actions():
@@ -24,6 +24,6 @@ def test_lightning_still_asks_its_profiler_for_contexts():
 
 def test_the_variable_that_makes_torch_load_nvml_is_taken_back(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
-    check_cuda_without_nvml()
-    check_cuda_without_nvml()
+    unset_nvml_check()
+    unset_nvml_check()
     assert "PYTORCH_NVML_BASED_CUDA_CHECK" not in os.environ
