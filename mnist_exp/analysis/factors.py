@@ -23,9 +23,9 @@ Their resolved configurations differ in a dozen settings. A reader wants to see 
    did not type `optimizer`, so its level comes from its configuration: `adam`. `optimizer.lr` is a single setting.
 4. Add what is still unexplained. `data.train_csv` is not added: it is the same in all runs with the same `data`. A
    setting that differs between runs whose factors so far are the same would be added.
-5. Check. Had B been typed as `data=csv optimizer=adam`, it would still be the same recipe. But two runs with equal
-   configurations can get different levels in step 3, because what was typed is only text. In that case the names come
-   from the configurations alone.
+5. Check. The same recipe can be typed in two ways: `experiment=solution1`, and all settings of solution 1 one by one.
+   Only the first run has a level of `experiment`, so step 3 would tell the two apart. In that case steps 3 and 4 are
+   done again as if nothing had been typed, with the configurations alone.
 
 Afterwards two runs have the same level of every factor exactly if they share a recipe.
 """
@@ -37,14 +37,14 @@ from typing import Any
 
 from mnist_exp.recipe import NOT_IN_FOLDER_NAMES, is_part_of_recipe
 
-Column = tuple[str, ...]  # one factor's level in each run
+Levels = tuple[str, ...]  # the level of one factor in each run, in the order of the runs
 Configs = Sequence[Mapping[str, Any]]
 Typed = Mapping[str, str]  # what was typed to start one run: {"data": "csv"}
 
 ABSENT = "(none)"  # the level of a run that does not have the setting
 
 
-def find_factors(configs: Configs, overrides: Sequence[Sequence[str]]) -> dict[str, Column]:
+def find_factors(configs: Configs, overrides: Sequence[Sequence[str]]) -> dict[str, Levels]:
     """The factors by name, each with its level in every run. The module's docstring explains the five steps.
 
     configs: the runs' resolved configurations.
@@ -53,7 +53,7 @@ def find_factors(configs: Configs, overrides: Sequence[Sequence[str]]) -> dict[s
     typed = [typed_settings(each) for each in overrides]
     differing = drop_copies(differing_settings(configs), preferred=set(chain(*typed)))
     factors = name_factors(configs, typed, differing)
-    if not all(determined(column, by=list(differing.values())) for column in factors.values()):
+    if not all(determined(levels, by=list(differing.values())) for levels in factors.values()):
         factors = name_factors(configs, [{} for _ in configs], differing)
     return factors
 
@@ -61,27 +61,27 @@ def find_factors(configs: Configs, overrides: Sequence[Sequence[str]]) -> dict[s
 # --- Steps 1 and 2: the settings that differ -------------------------------------------------------------------------
 
 
-def differing_settings(configs: Configs) -> dict[str, Column]:
+def differing_settings(configs: Configs) -> dict[str, Levels]:
     """Every setting of the recipe that does not have the same value in all runs, by its dotted key.
 
     Copies of the seed, such as `data.seed`, are no more part of the recipe than the seed.
     """
     flat = [dict(flatten(config)) for config in configs]
-    columns = {key: tuple(each.get(key, ABSENT) for each in flat) for key in dict.fromkeys(chain(*flat))}
-    copies_of_seed = {key for key in columns if key.endswith(".seed") and columns[key] == columns.get("seed")}
+    levels_of = {key: tuple(each.get(key, ABSENT) for each in flat) for key in dict.fromkeys(chain(*flat))}
+    copies_of_seed = {key for key in levels_of if key.endswith(".seed") and levels_of[key] == levels_of.get("seed")}
     return {
-        key: column
-        for key, column in columns.items()
-        if is_part_of_recipe(key) and key not in copies_of_seed and differs(column)
+        key: levels
+        for key, levels in levels_of.items()
+        if is_part_of_recipe(key) and key not in copies_of_seed and differs(levels)
     }
 
 
-def drop_copies(differing: Mapping[str, Column], *, preferred: set[str]) -> dict[str, Column]:
+def drop_copies(differing: Mapping[str, Levels], *, preferred: set[str]) -> dict[str, Levels]:
     """Of settings with equal values in all runs one stays: a preferred one, else the one nearest to the top."""
-    kept: dict[Column, str] = {}
+    kept: dict[Levels, str] = {}
     for key in sorted(differing, key=lambda key: (key not in preferred, key.count("."))):
         kept.setdefault(differing[key], key)
-    return {key: column for key, column in differing.items() if kept[column] == key}
+    return {key: levels for key, levels in differing.items() if kept[levels] == key}
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -101,7 +101,7 @@ def as_text(level: Any) -> str:
 # --- Steps 3 and 4: names --------------------------------------------------------------------------------------------
 
 
-def name_factors(configs: Configs, typed: Sequence[Typed], differing: Mapping[str, Column]) -> dict[str, Column]:
+def name_factors(configs: Configs, typed: Sequence[Typed], differing: Mapping[str, Levels]) -> dict[str, Levels]:
     """What was typed, and then what is still needed to tell all recipes apart."""
     return add_unexplained(configs, typed_factors(configs, typed, differing), differing)
 
@@ -117,7 +117,7 @@ def typed_settings(overrides: Sequence[str]) -> dict[str, str]:
     return typed
 
 
-def typed_factors(configs: Configs, typed: Sequence[Typed], differing: Mapping[str, Column]) -> dict[str, Column]:
+def typed_factors(configs: Configs, typed: Sequence[Typed], differing: Mapping[str, Levels]) -> dict[str, Levels]:
     """Config groups, single settings and named recipes (`experiment=fast`) that were typed and differ."""
     groups, factors = config_groups(configs), {}
     for key in dict.fromkeys(chain(*typed)):
@@ -128,32 +128,32 @@ def typed_factors(configs: Configs, typed: Sequence[Typed], differing: Mapping[s
             factors[key] = tuple(ABSENT if run.get(key, "null") == "null" else run[key] for run in typed)
         elif key in differing:
             factors[key] = differing[key]
-    return {key: column for key, column in factors.items() if differs(column)}
+    return {key: levels for key, levels in factors.items() if differs(levels)}
 
 
 def add_unexplained(
-    configs: Configs, factors: Mapping[str, Column], differing: Mapping[str, Column]
-) -> dict[str, Column]:
+    configs: Configs, factors: Mapping[str, Levels], differing: Mapping[str, Levels]
+) -> dict[str, Levels]:
     """The factors, and after them the config groups and settings that these do not explain.
 
     A setting is explained by a named recipe, by the option of its config group, or by the setting that it copies.
     """
     groups = config_groups(configs)
-    recipes = [column for key, column in factors.items() if names_a_recipe(key, configs)]
+    recipes = [levels for key, levels in factors.items() if names_a_recipe(key, configs)]
     factors = dict(factors)
-    for key, column in differing.items():
-        if determined(column, by=recipes):
+    for key, levels in differing.items():
+        if determined(levels, by=recipes):
             continue
         group = key.partition(".")[0]
         if group in groups and group not in factors:
             options = tuple(option_name(config, group) for config in configs)
             if not determined(options, by=recipes):
                 factors[group] = options
-        explaining = [*recipes, *(other for other in differing.values() if is_partial_copy(column, other))]
+        explaining = [*recipes, *(other for other in differing.values() if is_partial_copy(levels, other))]
         if group in factors:
             explaining.append(factors[group])
-        if not determined(column, by=explaining):
-            factors[key] = column
+        if not determined(levels, by=explaining):
+            factors[key] = levels
     return factors
 
 
@@ -179,22 +179,22 @@ def option_name(config: Mapping[str, Any], group: str) -> str:
     return "default" if name in ("", group) else name
 
 
-# --- Questions about columns -----------------------------------------------------------------------------------------
+# --- Questions about levels ------------------------------------------------------------------------------------------
 
 
-def differs(column: Column) -> bool:
-    return len(set(column)) > 1
+def differs(levels: Levels) -> bool:
+    return len(set(levels)) > 1
 
 
-def determined(column: Column, *, by: Sequence[Column]) -> bool:
-    """Whether runs that are alike in all columns of `by` are alike in `column`. Without any, all runs are alike."""
-    alike = list(zip(*by, strict=True)) if by else [()] * len(column)
-    return len(set(zip(alike, column, strict=True))) == len(set(alike))
+def determined(levels: Levels, *, by: Sequence[Levels]) -> bool:
+    """Whether runs that are alike in all factors of `by` are alike in `levels`. Without any, all runs are alike."""
+    alike = list(zip(*by, strict=True)) if by else [()] * len(levels)
+    return len(set(zip(alike, levels, strict=True))) == len(set(alike))
 
 
-def is_partial_copy(column: Column, other: Column) -> bool:
+def is_partial_copy(levels: Levels, other: Levels) -> bool:
     """Whether a setting that only some options have is a copy of another one wherever it is present.
 
     An example: `optimizer.batch_size`, which only `sgd_scaled` has, refers to `data.batch_size`.
     """
-    return column != other and all(level in (ABSENT, same) for level, same in zip(column, other, strict=True))
+    return levels != other and all(level in (ABSENT, same) for level, same in zip(levels, other, strict=True))

@@ -22,8 +22,8 @@ from collections.abc import Mapping, Sequence
 from itertools import chain, count
 
 from mnist_exp.analysis.factors import (
-    Column,
     Configs,
+    Levels,
     config_groups,
     determined,
     differing_settings,
@@ -43,7 +43,7 @@ def labels_spell_factors(factors: Sequence[str], results: Sequence[RunResult]) -
     return 0 < len(factors) <= MOST_SPELLED_OUT and not any(experiment_of(result) for result in results)
 
 
-def label_groups(factors: Mapping[str, Column], results: Sequence[RunResult]) -> list[str]:
+def label_groups(factors: Mapping[str, Levels], results: Sequence[RunResult]) -> list[str]:
     """A label for each run, the same for two runs exactly if they have the same level of every factor.
 
     factors: name -> the level of each run. results: of the same runs, in the same order.
@@ -57,14 +57,14 @@ def label_groups(factors: Mapping[str, Column], results: Sequence[RunResult]) ->
     return [labels[group] for group in levels]
 
 
-def short_labels(factors: Sequence[str], levels: Sequence[Column], results: Sequence[RunResult]) -> dict[Column, str]:
+def short_labels(factors: Sequence[str], levels: Sequence[Levels], results: Sequence[RunResult]) -> dict[Levels, str]:
     """The label of each group (by its levels): its experiment or name, then the settings that set it apart."""
-    members: dict[Column, list[int]] = defaultdict(list)
+    members: dict[Levels, list[int]] = defaultdict(list)
     for index, group in enumerate(levels):
         members[group].append(index)
     on_top = typed_on_top(members, results)
 
-    called_alike: dict[str, list[Column]] = defaultdict(list)
+    called_alike: dict[str, list[Levels]] = defaultdict(list)
     for group, indices in members.items():
         experiments = filter(None, (experiment_of(results[index]) for index in indices))
         name = next(experiments, results[indices[0]].name)
@@ -79,7 +79,7 @@ def short_labels(factors: Sequence[str], levels: Sequence[Column], results: Sequ
     return labels
 
 
-def typed_on_top(members: Mapping[Column, Sequence[int]], results: Sequence[RunResult]) -> dict[Column, dict[str, str]]:
+def typed_on_top(members: Mapping[Levels, Sequence[int]], results: Sequence[RunResult]) -> dict[Levels, dict[str, str]]:
     """What was typed beside an experiment and is not the same in all runs of the comparison, for each group.
 
     Only what was typed for every run of the group counts: typing a default changes nothing.
@@ -106,16 +106,16 @@ def spell(settings: Mapping[str, str], *, separator: str = ", ") -> str:
     return separator.join(f"{key}={level}" for key, level in settings.items())
 
 
-def number_repetitions(labels: Mapping[Column, str]) -> dict[Column, str]:
+def number_repetitions(labels: Mapping[Levels, str]) -> dict[Levels, str]:
     """The second of two equal labels gets ` (2)`, so that two recipes never count as one group."""
-    unique: dict[str, Column] = {}
+    unique: dict[str, Levels] = {}
     for group, label in labels.items():
         candidates = chain([label], (f"{label} ({number})" for number in count(2)))
         unique[next(each for each in candidates if each not in unique)] = group
     return {group: label for label, group in unique.items()}
 
 
-def settings_of(configs: Configs) -> dict[str, Column]:
+def settings_of(configs: Configs) -> dict[str, Levels]:
     """All settings that differ, with their value in each run, and the options of config groups before them."""
     differing = drop_copies(differing_settings(configs), preferred=set())
     options = {

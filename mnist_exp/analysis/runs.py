@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from mnist_exp.analysis.factors import Column, as_text, find_factors
+from mnist_exp.analysis.factors import Levels, as_text, find_factors
 from mnist_exp.analysis.groups import label_groups, labels_spell_factors, settings_of
 from mnist_exp.analysis.markdown import counted
 from mnist_exp.analysis.reuse import reuse_equal_runs
@@ -125,14 +125,14 @@ def collect(paths: Sequence[Path], *, epochs: Sequence[int] = (), borrow: Sequen
 # --- The table -------------------------------------------------------------------------------------------------------
 
 
-def factors_of(results: Sequence[RunResult]) -> dict[str, Column]:
+def factors_of(results: Sequence[RunResult]) -> dict[str, Levels]:
     """The factors, none of which has the name of another column of the table."""
     factors = find_factors([result.config for result in results], [result.overrides for result in results])
     taken = (*WHICH_RUN, *OUTCOME, *MEANS, EPOCHS)
     return {f"config.{name}" if name in taken or "/" in name else name: column for name, column in factors.items()}
 
 
-def table_of(runs: Mapping[str, Run], factors: Mapping[str, Column], epochs: Sequence[int]) -> pd.DataFrame:
+def table_of(runs: Mapping[str, Run], factors: Mapping[str, Levels], epochs: Sequence[int]) -> pd.DataFrame:
     """A row for each run, or for each finished run and epoch. The factors have a level for each finished run."""
     rows: list[dict[str, Any]] = []
     levels = zip(*factors.values(), strict=True)
