@@ -27,6 +27,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from mnist_exp.training.lightning_messages import hide_messages
     from mnist_exp.training.lightning_speedups import NoProfiler, unset_nvml_check
     from mnist_exp.training.predictions import Predictions
+    from mnist_exp.training.resuming import warn_of_other_settings
     from mnist_exp.training.run import training_results
     from mnist_exp.training.seeding import SeedEveryEpoch
     from mnist_exp.training.tensorboard import TestPanels
@@ -41,9 +42,9 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     # The data, the model, the callbacks and the trainer.
     datamodule = instantiate(cfg.data)
     model = instantiate(cfg.model)
-    if cfg.ckpt_path:
-        check_resumable(cfg.ckpt_path, model)
     config: Any = OmegaConf.to_container(cfg, resolve=True)
+    if cfg.ckpt_path:
+        warn_of_other_settings(check_resumable(cfg.ckpt_path, model), config)
     history, milestones = History(config), Milestones(cfg.milestones)
     predictions = Predictions(run_dir / "predictions.npz")
     configured = instantiate(cfg.callbacks)

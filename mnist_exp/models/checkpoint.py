@@ -70,10 +70,10 @@ def trained_epochs(ckpt_path: str | Path) -> int:
         return check_epoch(content) + 1
 
 
-def check_resumable(ckpt_path: str | Path, model: DigitClassifier) -> None:
+def check_resumable(ckpt_path: str | Path, model: DigitClassifier) -> dict[str, Any]:
     """Refuses a checkpoint from which `Trainer.fit(ckpt_path=...)` could not go on with `model`.
 
-    Raises CheckpointError.
+    Returns the configuration of the run that wrote it. Raises CheckpointError.
     """
     content = read_checkpoint(Path(ckpt_path))
     with errors_name(ckpt_path, "cannot be resumed"):
@@ -82,7 +82,14 @@ def check_resumable(ckpt_path: str | Path, model: DigitClassifier) -> None:
             if type(content.get(key)) is not kind:
                 raise CheckpointError(f"its {key} is {content.get(key)!r:.50}: resume from a run's last.ckpt")
         check_callbacks(content["callbacks"])
-        check_weights(model, content.get("state_dict"))
+        try:
+            check_weights(model, content.get("state_dict"))
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error}. A run of another network goes on with the settings of that run, such as model=mlp"
+            ) from error
+        config = content.get("config")
+    return config if isinstance(config, dict) else {}
 
 
 @contextmanager

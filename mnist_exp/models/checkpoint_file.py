@@ -75,9 +75,8 @@ def read_bytes(path: Path) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            best = Path("checkpoints", "best.ckpt")
-            name = best if (path / best).exists() else best.name
-            raise CheckpointError(f"{path} is a folder: give the checkpoint itself, such as {path / name}")
+            found = next(path.rglob("best.ckpt"), path / "checkpoints" / "best.ckpt")
+            raise CheckpointError(f"{path} is a folder: give the checkpoint itself, such as {found}")
         if not stat.S_ISREG(status.st_mode):
             raise CheckpointError(f"{path} is a device, pipe or socket: give a checkpoint file")
         if status.st_size > MAX_FILE_BYTES:

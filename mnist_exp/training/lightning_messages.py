@@ -17,10 +17,10 @@ HIDDEN_WARNINGS = (
 
 
 def hide_messages() -> None:
-    """Hide them from now on. Logging is set up before: the filter goes to the root logger's present handlers."""
+    """Hide them from now on. The filter goes to the handlers that there are: the root logger's and Lightning's own."""
     for pattern in HIDDEN_WARNINGS:
         warnings.filterwarnings("ignore", message=pattern)
-    for handler in logging.getLogger().handlers:
+    for handler in [*logging.getLogger().handlers, *logging.getLogger("pytorch_lightning").handlers]:
         if not any(isinstance(each, MessageFilter) for each in handler.filters):
             handler.addFilter(MessageFilter())
 

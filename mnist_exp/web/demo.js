@@ -2,6 +2,7 @@
 
 const PEN = 45;         // width of a stroke on a paper of 640: a digit of 450 then has MNIST's two pixels in twenty
 const SENT = 160;       // pixels a side of the picture that is sent; the models see 28
+const SENT_MARGIN = 10;  // of these, white on every side
 const STEP = 24;        // of the keyboard's pen at each key press; SMALL_STEP with Shift
 const SMALL_STEP = 6;
 const PAUSE = 60;       // ms between an answer and the next question
@@ -228,8 +229,11 @@ function reduced(image) {
 }
 
 // A portable grey map: a line of header and a byte a pixel. The server reads it sooner than the PNG of a canvas.
+// The margin keeps a stroke at the edge of the paper from being taken for the frame of a printed box.
 function drawing() {
-  smallInk.drawImage(board, 0, 0, SENT, SENT);
+  smallInk.fillStyle = "#fff";
+  smallInk.fillRect(0, 0, SENT, SENT);
+  smallInk.drawImage(board, SENT_MARGIN, SENT_MARGIN, SENT - 2 * SENT_MARGIN, SENT - 2 * SENT_MARGIN);
   const grey = smallInk.getImageData(0, 0, SENT, SENT).data.filter((_, index) => index % 4 === 0);
   return new Blob([`P5 ${SENT} ${SENT} 255\n`, grey], { type: "image/x-portable-graymap" });
 }

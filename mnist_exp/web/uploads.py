@@ -40,7 +40,7 @@ class Uploads:
         """
         # Another site's page cannot send this type without asking first, and the answer to that is no.
         if not request.headers.get("content-type", "").startswith("image/"):
-            raise await refusal(request, 415, "not a picture; send an image file with its Content-Type")
+            raise await refusal(request, 415, "This is not a picture. Use JPEG, PNG, WebP or another image file.")
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) <= SMALL_BYTES:
             yield await read_body(request)
