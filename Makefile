@@ -2,12 +2,13 @@
 .DEFAULT_GOAL := help
 PYTHON  := .venv/bin/python
 UV      := $(or $(shell command -v uv),.uv/bin/uv)
+UV_VERSION := 0.13.9# for a machine without uv, and for continuous integration
 EXTRAS  := sweep,slurm,demo,export
 ARGS    ?= data=csv trainer.max_epochs=3
 # Without bytecode, importing Lightning takes three times as long.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help train test test-slow bench lint format tensorboard clean
+.PHONY: help train test test-slow bench lint format verify hashes tensorboard clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -35,6 +36,12 @@ format: .venv/.installed ## fix what ruff can fix automatically
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
+verify: .venv/.installed ## install the dependencies again, each checked against its SHA-256 in hashes.txt
+	$(UV) pip install --quiet --python $(PYTHON) --reinstall --require-hashes --requirements hashes.txt
+
+hashes: $(UV) ## write hashes.txt anew, after a change of the dependencies
+	$(UV) pip compile --quiet --universal --generate-hashes --no-annotate --no-header --all-extras --group dev --output-file hashes.txt pyproject.toml
+
 tensorboard: .venv/.installed ## show all runs at http://localhost:6006
 	.venv/bin/tensorboard --logdir outputs
 
@@ -49,4 +56,4 @@ clean: ## delete what the tools made; runs and data stay
 
 .uv/bin/uv:
 	python3 -m venv .uv
-	.uv/bin/pip install --quiet uv
+	.uv/bin/pip install --quiet uv==$(UV_VERSION)

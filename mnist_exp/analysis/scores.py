@@ -18,7 +18,7 @@ import numpy as np
 
 from mnist_exp.analysis.statistics import confusion_counts, expected_calibration_error, wilson_interval
 from mnist_exp.data.digits import Digits
-from mnist_exp.files import write_json
+from mnist_exp.files import write_errors, write_json
 from mnist_exp.models.checkpoint import trained_epochs
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def write_evaluation(run_dir: Path, label: str, evaluation: Mapping[str, Any], s
     for earlier in run_dir.glob(f"{EVENTS}.*"):
         if earlier.name.endswith(suffix):
             earlier.unlink()
-    with SummaryWriter(str(run_dir), filename_suffix=suffix) as writer:
+    with write_errors(run_dir), SummaryWriter(str(run_dir), filename_suffix=suffix) as writer:
         scalars = {"acc": evaluation["acc"], "ece": evaluation["ece"]}
         if len(subsets) > 1:
             scalars |= {f"{name}/acc": figures["acc"] for name, figures in evaluation["by_subset"].items()}

@@ -2,11 +2,13 @@
 
 import os
 import sys
+import threading
 import time
 from argparse import Namespace
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NoReturn
 
 import hydra
@@ -15,8 +17,10 @@ from omegaconf import DictConfig
 from mnist_exp.cli.broken_pipe import end_at_broken_pipe
 from mnist_exp.cli.help import usage
 from mnist_exp.cli.overrides import CONF, OverrideError, compose_checked
+from mnist_exp.files import as_write_error, write_errors
 
 INVALID_OVERRIDE = 2  # exit status
+ROOM = 2**16  # bytes: more than Hydra's configuration and log take at the start
 
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
@@ -55,12 +59,33 @@ def run_command(config_name: str, run_hydra: Callable[[], Any]) -> None:
     if arguments.help:
         print(usage(config_name, cfg))
         return
+    is_sweep = arguments.multirun or str(cfg.hydra.mode) == "RunMode.MULTIRUN"
+    if cfg.hydra.output_subdir:
+        check_room(Path(cfg.hydra.sweep.dir if is_sweep else cfg.hydra.run.dir))
+    if not show_traceback():
+        threading.excepthook = report_thread_error
     started = time.time()
     run_hydra()
-    if arguments.multirun or str(cfg.hydra.mode) == "RunMode.MULTIRUN":
+    if is_sweep:
         from mnist_exp.cli.sweep_summary import close_sweep
 
         sys.exit(close_sweep(Path(cfg.hydra.sweep.dir), since=started))
+
+
+def check_room(folder: Path) -> None:
+    """End the program if nothing can be written to `folder`, which need not exist. Hydra would print a traceback."""
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    try:
+        with write_errors(folder), TemporaryFile(dir=existing) as file:
+            file.write(bytes(ROOM))
+    except OSError as error:
+        fail(str(error))
+
+
+def report_thread_error(failure: threading.ExceptHookArgs) -> None:
+    """Print the traceback of a thread, except for an OSError: TensorBoard raises that again when it is next used."""
+    if not issubclass(failure.exc_type, OSError):
+        threading.__excepthook__(failure)
 
 
 def parse_arguments() -> Namespace:
@@ -83,7 +108,9 @@ def report_errors(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], A
         except Exception as error:
             if show_traceback():
                 raise
-            if isinstance(error, (ValueError, OSError, RuntimeError)):  # their messages are written for users
+            if isinstance(error, OSError):
+                fail(str(as_write_error(error, "the output")))
+            if isinstance(error, (ValueError, RuntimeError)):  # their messages are written for users
                 fail(str(error))
             fail(f"{type(error).__name__}: {error} (HYDRA_FULL_ERROR=1 shows where)")
 

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.cli import resolvers  # noqa: F401  # registers what conf/ uses
-from mnist_exp.cli.ranges import RANGES, out_of_range
+from mnist_exp.cli.ranges import RANGES, out_of_range, too_many_processes
 from mnist_exp.suggestions import did_you_mean
 
 PACKAGE = Path(__file__).parents[1]
@@ -157,6 +157,9 @@ def check_ranges(settings: Any) -> None:
             continue
         if problem := out_of_range(key, value):
             raise OverrideError(problem)
+    devices = raw_value(settings, "trainer.devices")
+    if problem := too_many_processes(raw_value(settings, "trainer.accelerator"), devices):
+        raise OverrideError(problem)
 
 
 def raw_value(node: Any, key: str, default: Any = None) -> Any:

@@ -1,10 +1,14 @@
 """Which values a key may have. Hydra does not know that a batch holds at least one image: this check does."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from mnist_exp.suggestions import did_you_mean
+
+MAX_IMAGES = 1_000_000  # in a batch or a validation set; MNIST has 70,000
+MAX_DEVICES = 16  # of one machine: each is a process that takes about half a gigabyte
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,21 @@ class Range:
         return f"<Range: {self.description}>"
 
 
-def at_least(least: int) -> Range:
+def between(least: int, most: int) -> Range:
     # type(), not isinstance(): in Python true is a whole number, too.
-    return Range(f"a whole number of at least {least}", lambda value: type(value) is int and value >= least)
+    return Range(
+        f"a whole number from {least:,} to {most:,}", lambda value: type(value) is int and least <= value <= most
+    )
 
 
 def one_of(*names: str) -> Range:
     return Range(f"one of: {', '.join(names)}", lambda value: str(value) in names, choices=names)
+
+
+def _is_devices(value: Any) -> bool:
+    number = type(value) is int and (value == -1 or 1 <= value <= MAX_DEVICES)
+    indices = isinstance(value, list) and 1 <= len(value) <= MAX_DEVICES and all(type(each) is int for each in value)
+    return value == "auto" or number or indices
 
 
 def _is_batches(value: Any) -> bool:
@@ -45,20 +57,24 @@ def _is_batches(value: Any) -> bool:
 ABOVE_ZERO = Range("a number above 0", lambda value: type(value) in (int, float) and value > 0)
 SHARE = Range("a number from 0 to below 1", lambda value: type(value) in (int, float) and 0 <= value < 1)
 BATCHES = Range("a number of batches, a share of them such as 0.5, or null for all", _is_batches)
+DEVICES = Range(f"auto, -1 for all, a number from 1 to {MAX_DEVICES}, or a list of GPUs such as [0,2]", _is_devices)
+THREADS = Range("a whole number from 1 to 1,024, or null", lambda value: value is None or value in between(1, 1024))
 AUTO_OR_BOOL = Range("auto, true or false", lambda value: value == "auto" or isinstance(value, bool))
 
 RANGES = {
-    "seed": at_least(0),
-    "data.batch_size": at_least(1),
-    "data.eval_batch_size": at_least(1),
-    "data.val_size": at_least(0),
+    "seed": between(0, 2**32 - 1),  # the seeds of numpy
+    "threads": THREADS,
+    "data.batch_size": between(1, MAX_IMAGES),
+    "data.eval_batch_size": between(1, MAX_IMAGES),
+    "data.val_size": between(0, MAX_IMAGES),
     "data.placement": one_of("auto", "device", "host"),
     "model.label_smoothing": SHARE,
     "optimizer.lr": ABOVE_ZERO,
     "photo": AUTO_OR_BOOL,
     "show": AUTO_OR_BOOL,
     "suite.photo": AUTO_OR_BOOL,
-    "trainer.max_epochs": at_least(1),
+    "trainer.max_epochs": between(1, 1_000_000),
+    "trainer.devices": DEVICES,
     "trainer.limit_train_batches": BATCHES,
     "trainer.limit_val_batches": BATCHES,
     "trainer.limit_test_batches": BATCHES,
@@ -75,3 +91,11 @@ def out_of_range(key: str, value: Any) -> str | None:
     if allowed is None or value in allowed:
         return None
     return f"{key} is {allowed.description}, not {value!r}{did_you_mean(str(value), allowed.choices)}"
+
+
+def too_many_processes(accelerator: Any, devices: Any) -> str | None:
+    """What is wrong with `trainer.devices` on the processor, where each device is a process. None if nothing is."""
+    most = max(2, os.cpu_count() or 1)
+    if accelerator != "cpu" or type(devices) is not int or devices <= most:
+        return None
+    return f"trainer.devices is at most {most} on this machine's processor (a process for each core), not {devices}"

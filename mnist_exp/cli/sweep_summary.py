@@ -2,15 +2,16 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mnist_exp.result import ResultError, RunResult
+from mnist_exp.training.run_lock import holder_of
 from mnist_exp.training.run_summary import command_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-COLOURS = {"finished": "green", "failed": "red"}
+COLOURS = {"finished": "green", "failed": "red", "unreadable": "red"}
 METRICS = ("val/acc", "test/acc")
 CLOCKS_DIFFER = 1.0  # seconds by which a file system may round its times
 
@@ -25,7 +26,7 @@ def close_sweep(sweep_dir: Path, *, since: float) -> int:
     jobs = sorted((config.parent.parent for config in sweep_dir.glob("*/.hydra/config.yaml")), key=by_values)
     results = {job: read_job(job) for job in jobs}
     print_summary(Console(), sweep_dir, results)
-    unfinished = [job for job, (status, _) in results.items() if status != "finished"]
+    unfinished = [job for job, (status, *_) in results.items() if status not in ("finished", "running")]
     return 1 if any(started_at(job) >= since - CLOCKS_DIFFER for job in unfinished) else 0
 
 
@@ -39,20 +40,33 @@ def by_values(job: Path) -> list[tuple[str, bool, float, str]]:
     return found
 
 
-def read_job(job: Path) -> tuple[str, RunResult | None]:
-    """The status of a job, and its result: None where it has no result, or one that cannot be read."""
+class Job(NamedTuple):
+    """What a job's folder tells.
+
+    status: `finished`, `failed`, `running` (in another process), `unfinished` or `unreadable`.
+    note: the error, or who runs it. None for a finished job.
+    """
+
+    status: str
+    note: str | None = None
+    result: RunResult | None = None
+
+
+def read_job(folder: Path) -> Job:
+    if holder := holder_of(folder):
+        return Job("running", f"running elsewhere, {holder}")
     try:
-        result = RunResult.read(job)
-    except ResultError:
-        return "unreadable", None
-    return (result.status, result) if result else ("unfinished", None)
+        result = RunResult.read(folder)
+    except ResultError as error:
+        return Job("unreadable", str(error))
+    return Job(result.status, result.error, result) if result else Job("unfinished")
 
 
 def started_at(job: Path) -> float:
     return (job / ".hydra" / "config.yaml").stat().st_mtime
 
 
-def print_summary(console: "Console", sweep_dir: Path, results: dict[Path, tuple[str, RunResult | None]]) -> None:
+def print_summary(console: "Console", sweep_dir: Path, results: dict[Path, Job]) -> None:
     """Folder, table, errors and the next command. What comes from files is Text, in which rich reads no markup."""
     from rich.table import Table
     from rich.text import Text
@@ -64,7 +78,7 @@ def print_summary(console: "Console", sweep_dir: Path, results: dict[Path, tuple
     table.add_column("job", overflow="fold")
     for column in ("status", *METRICS, "seconds"):
         table.add_column(column, justify="right")
-    for job, (status, result) in results.items():
+    for job, (status, _, result) in results.items():
         metrics = result.metrics if result else {}
         seconds = result.seconds if result else {}
         table.add_row(
@@ -77,9 +91,9 @@ def print_summary(console: "Console", sweep_dir: Path, results: dict[Path, tuple
     if common:
         console.print(Text(f"in all jobs:\n  {' '.join(sorted(common))}"), soft_wrap=True)
     console.print(table)
-    for job, (_, result) in results.items():
-        if result and result.error:
-            console.print(Text(f"{labels[job]}: {result.error}", style=COLOURS["failed"]), soft_wrap=True)
-    if any(status == "finished" for status, _ in results.values()):
+    for job, (status, note, _) in results.items():
+        if note:
+            console.print(Text(f"{labels[job]}: {note}", style=COLOURS.get(status, "yellow")), soft_wrap=True)
+    if any(job.status == "finished" for job in results.values()):
         next_command = command_line("mnist_exp.compare", runs=sweep_dir)
         console.print(Text(f"compare the runs:\n  {next_command}"), soft_wrap=True)

@@ -27,6 +27,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +42,8 @@ MAX_LABEL = 9
 
 BLOCK_BYTES = 2**17  # small enough that the arrays made from one block stay in the processor's cache
 UTF8_MARK = b"\xef\xbb\xbf"  # Excel writes these bytes first
+MAX_LINE = 100_000  # bytes; the longest usual one, a header and 785 numbers with decimals, has about 10,000
+MAX_BYTES = 1_000_000_000  # of the file, unpacked if it is gzipped: nine times MNIST's training set
 GZIP_MAGIC = b"\x1f\x8b"  # how every gzip file starts
 
 
@@ -68,6 +71,9 @@ def parse_digits(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     layout = read_layout(path)
     rows, line = 0, layout.lines_before_digits + 1
     for block in read_blocks(path, skip_lines=layout.lines_before_digits):
+        if block.isspace():  # blank lines are skipped anyway, but one by one
+            line += block.count(b"\n")
+            continue
         table = parse_block(block, layout, path=path, first_line=line)
         labels = None
         if layout.label_column is not None:
@@ -86,16 +92,21 @@ def parse_digits(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
 def read_blocks(path: Path, *, skip_lines: int = 0) -> Iterator[bytes]:
     r"""Yield the file, plain or gzipped, in blocks of whole lines that end in \n, without its first lines.
 
-    Raises CSVError, never OSError, if the file cannot be read.
+    Raises CSVError, never OSError, if the file cannot be read, is no regular file, has a line of more than MAX_LINE
+    bytes, or more than MAX_BYTES in all, unpacked.
     """
     try:
+        if not path.is_dir() and path.exists() and not path.is_file():
+            raise CSVError(f"{path.absolute()} is a device or a pipe. Give a CSV file")
         with path.open("rb") as raw:
             file = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == GZIP_MAGIC else raw
             for _ in range(skip_lines):
-                file.readline()
+                _read_line(file, path)
             mark = b"" if skip_lines else UTF8_MARK
             while block := file.read(BLOCK_BYTES):
-                block = (block + file.readline()).removeprefix(mark).replace(b"\r\n", b"\n")
+                if file.tell() > MAX_BYTES:
+                    raise CSVError(f"{path}: more than {MAX_BYTES:,} bytes (unpacked). Split it into smaller files")
+                block = (block + _read_line(file, path)).removeprefix(mark).replace(b"\r\n", b"\n")
                 yield block if block.endswith(b"\n") else block + b"\n"
                 mark = b""
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -106,6 +117,15 @@ def read_blocks(path: Path, *, skip_lines: int = 0) -> Iterator[bytes]:
         raise CSVError(f"{path.absolute()} is a folder. Give the path of a CSV file") from error
     except OSError as error:
         raise CSVError(f"{path.absolute()} cannot be read: {error.strerror or error}") from error
+
+
+def _read_line(file: gzip.GzipFile | BufferedReader, path: Path) -> bytes:
+    line = file.readline(MAX_LINE + 1)
+    if len(line) > MAX_LINE:
+        raise CSVError(
+            f"{path}: a line of more than {MAX_LINE:,} bytes. Give a CSV file with one digit a line, or export it again"
+        )
+    return line
 
 
 def _no_such_file(path: Path) -> str:

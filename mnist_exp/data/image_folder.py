@@ -44,6 +44,8 @@ def read_image_file(path: Path, *, photo: bool | str = "auto") -> np.ndarray:
     """One digit, uint8 (28, 28), white on black. For `photo` and the errors see `read_image_folder`."""
     from mnist_exp.imaging.photo import PhotoError, read_photo, to_mnist_form  # imports scipy: slow
 
+    if path.exists() and not path.is_file():
+        raise PhotoError(f"{path}: not a file but a folder, a device or a pipe; give a picture file")
     grey = read_photo(path)
     is_mnist_like = grey.shape == (28, 28) and np.median(grey) < 128  # most pixels are background, and it is dark
     if photo is True or (photo == "auto" and not is_mnist_like):

@@ -185,7 +185,18 @@ def _download_from_mirror(mirror: str, missing: Sequence[str]) -> Files:
 
 
 def download(url: str) -> bytes:
-    """What a URL holds, with a log line every few seconds. Raises OSError if it cannot be reached."""
+    """What a URL holds, with a log line every few seconds. After a time-out it is tried a second time.
+
+    Raises OSError if it cannot be reached.
+    """
+    try:
+        return _download_once(url)
+    except TimeoutError as error:
+        logger.info("%s: %s, trying once more ...", url, error)
+        return _download_once(url)
+
+
+def _download_once(url: str) -> bytes:
     content, last_report = bytearray(), time.monotonic()
     with _open_url(url) as response:
         while block := response.read(1 << 16):

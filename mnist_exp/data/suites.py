@@ -9,9 +9,11 @@ file for each suite.
 import hashlib
 import logging
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -27,6 +29,9 @@ from mnist_exp.imaging.corruptions import FAMILIES, corrupt
 from mnist_exp.imaging.geometry import centre_by_mass
 
 logger = logging.getLogger(__name__)
+
+MAX_ARRAY = 1_000_000_000  # bytes of an array of NPZFile, unpacked: a million images have 784,000,000
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)  # all that zipfile raises
 
 Subsets = Iterator[tuple[str, Digits]]
 
@@ -170,9 +175,13 @@ class NPZFile(OwnDigits):
 
     def read(self, path: Path) -> Digits:
         try:
-            with path.open("rb") as raw, np.load(raw) as file:
-                images, labels = file["images"], file["labels"]
-        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            if path.exists() and not path.is_file():
+                raise ValueError("a folder, a device or a pipe")
+            with path.open("rb") as raw:
+                _check_npz_size(raw)
+                with np.load(raw) as file:
+                    images, labels = file["images"], file["labels"]
+        except (OSError, EOFError, KeyError, TypeError, ValueError, MemoryError, *DAMAGED_ZIP) as error:
             raise ValueError(
                 f"{path} is not an .npz file with images and labels ({type(error).__name__}: {error}). Write one with "
                 f"numpy.savez(path, images=images, labels=labels)"
@@ -182,6 +191,15 @@ class NPZFile(OwnDigits):
                 f"{path}: labels must be whole numbers, at least one, not {labels.dtype} {list(labels.shape)}"
             )
         return Digits(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
+
+
+def _check_npz_size(file: IO[bytes]) -> None:
+    """Raises ValueError if an array is larger than MAX_ARRAY by the archive's own word, at which unpacking stops."""
+    with zipfile.ZipFile(file) as archive:
+        for entry in archive.infolist():
+            if entry.file_size > MAX_ARRAY:
+                raise ValueError(f"{entry.filename} has more than {MAX_ARRAY:,} bytes, unpacked: use fewer images")
+    file.seek(0)
 
 
 # ---- the data sets of OtherHands ----
@@ -203,22 +221,31 @@ def read_load_digits(data_dir: Path) -> Digits:  # noqa: ARG001, the data are pa
 def read_usps(data_dir: Path) -> Digits:
     """USPS's 2,007 test digits, 16x16 and cut from envelopes (J. J. Hull 1994), brought to MNIST's form.
 
-    They are downloaded to `data_dir/USPS` once. Raises OSError if that fails, ValueError if the download is damaged.
+    They are downloaded to `data_dir/USPS` if the file is missing or damaged. Raises OSError if that fails, ValueError
+    if the download is damaged.
     """
     from torchvision.datasets import USPS
 
     url, name, md5 = USPS.split_list["test"]
     path = data_dir / "USPS" / name
-    if not path.exists():
+    if not (path.is_file() and _has_md5(path.read_bytes(), md5)):
         try:
             content = download(url)
         except OSError as error:
-            raise OSError(f"{url} cannot be reached ({error}). Put the file into {path.parent} yourself") from error
-        if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+            problem = f"{path} is damaged, and " if path.exists() else ""
+            raise OSError(
+                f"{problem}{url} cannot be reached ({error}). Put the file into {path.parent} yourself"
+            ) from error
+        if not _has_md5(content, md5):
             raise ValueError(f"the download from {url} is damaged (its MD5 differs from USPS's)")
         write_bytes(path, content)
     usps = USPS(str(path.parent), train=False)
     return digits_from_bitmaps(usps.data / 255, np.array(usps.targets))
+
+
+def _has_md5(content: bytes, md5: str) -> bool:
+    """Whether it is the file that torchvision knows, which is all that it publishes to tell."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() == md5
 
 
 def digits_from_bitmaps(ink: np.ndarray, labels: np.ndarray) -> Digits:

@@ -8,6 +8,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from io import BytesIO
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -90,10 +91,12 @@ def trace(classifier: DigitClassifier) -> ExportedProgram:
 
 
 def write_pt2(program: ExportedProgram, path: Path) -> None:
-    with warnings.catch_warnings(), path.open("wb") as file:
+    content = BytesIO()  # on a full disk torch's own writer would end the whole program
+    with warnings.catch_warnings():
         # torch warns of weights in the memory format channels_last. `compare_answers` shows that they are read right.
         warnings.filterwarnings("ignore", message="No complete tensor found in the group")
-        torch.export.save(program, file)
+        torch.export.save(program, content)
+    path.write_bytes(content.getbuffer())
 
 
 def read_pt2(path: Path) -> Answer:

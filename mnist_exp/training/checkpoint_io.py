@@ -1,12 +1,13 @@
 """How Lightning's checkpoints get to the disk and back."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from mnist_exp.files import atomic_write
+from mnist_exp.files import write_bytes
 from mnist_exp.models.checkpoint_file import read_checkpoint
 
 
@@ -19,8 +20,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         assert storage_options is None, "storage options are for remote file systems"
-        with atomic_write(Path(path)) as partial, partial.open("wb") as file:
-            torch.save(checkpoint, file)
+        content = BytesIO()  # on a full disk torch's own writer would hide the cause
+        torch.save(checkpoint, content)
+        write_bytes(Path(path), content.getbuffer())
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
         """Read tensors, on the CPU, and plain values, whatever the other arguments say. Raises CheckpointError."""

@@ -4,6 +4,7 @@ import logging
 import os
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,18 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from mnist_exp.files import as_write_error, write_errors
 from mnist_exp.recipe import PLACES_AND_RESOURCES
-from mnist_exp.result import RESULT_FILE, RunResult, Stopwatch, environment
+from mnist_exp.result import RESULT_FILE, ResultError, RunResult, Stopwatch, environment
+from mnist_exp.training.run_lock import RunInUseError, run_lock
 from mnist_exp.training.run_summary import relative_to_here, run_summary
 
 if TYPE_CHECKING:
     from pytorch_lightning import Trainer
 
     from mnist_exp.training.history import History, Milestones
+
+RANKS = ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID")  # set by Lightning, torchrun and Slurm
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +33,29 @@ def run_and_record(train: Callable[[DictConfig], dict[str, Any]], cfg: DictConfi
 
     A run that is finished and had the same configuration is skipped, unless `overwrite` is true. A failure is recorded
     in result.json with its traceback. It ends a single run with exit status 1; a sweep goes on with its next job.
+
+    Raises RunInUseError, ResultError or OSError, and leaves the folder as it is, where another process works in it,
+    where it has a result.json that cannot be read, or where it cannot be written to. A sweep logs that and goes on.
     """
+    try:
+        with run_lock(Path(cfg.run_dir)) if is_main_process() else nullcontext():
+            return run_unless_finished(train, cfg)
+    except (RunInUseError, ResultError, OSError) as error:
+        if not in_sweep():
+            raise
+        logger.error("%s: %s", "running elsewhere" if isinstance(error, RunInUseError) else "failed", error)
+        return float("nan")
+
+
+def run_unless_finished(train: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig) -> float:
+    """What `run_and_record` does in a folder that no other process works in."""
     run_dir = Path(cfg.run_dir)
     earlier = None if cfg.overwrite else RunResult.read(run_dir)
     if earlier and earlier.status == "finished" and earlier.config == recorded_config(cfg):
         logger.info("%s is finished: skipped (overwrite=true runs it again)", run_dir)
         return objective(earlier)
-    (run_dir / RESULT_FILE).unlink(missing_ok=True)
+    with write_errors(run_dir / RESULT_FILE):
+        (run_dir / RESULT_FILE).unlink(missing_ok=True)
 
     try:
         result = RunResult(status="finished", **identification(cfg), **train(cfg))
@@ -103,20 +124,30 @@ def record_failure(cfg: DictConfig, error: BaseException) -> float:
     # Lightning turns Ctrl+C into SystemExit: the cause is then the exception behind it.
     error = error.__context__ if isinstance(error, SystemExit) and error.__context__ else error
     interrupted = isinstance(error, (KeyboardInterrupt, SystemExit, BrokenPipeError))
-    message = "interrupted" if interrupted else f"{type(error).__name__}: {error}"
+    message = "interrupted" if interrupted else describe(error, Path(cfg.run_dir))
     last = relative_to_here(Path(cfg.run_dir) / "checkpoints" / "last.ckpt")
     if last.exists():
         message += f" (to continue after the last whole epoch: ckpt_path={last})"
     if is_main_process():
         trace = "".join(traceback.format_exception(error))
         failure = RunResult(status="failed", **identification(cfg), error=message, traceback=trace)
-        failure.write(Path(cfg.run_dir))
         logger.error("%s", message)
+        try:
+            failure.write(Path(cfg.run_dir))
+        except OSError as disk_error:  # such as the full disk that ended the run
+            logger.error("the failure is not recorded: %s", disk_error)
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         raise error
     if interrupted or not in_sweep():
         raise SystemExit(exit_status)
     return float("nan")
+
+
+def describe(error: BaseException, run_dir: Path) -> str:
+    """The error in one line. An OSError without a file's name comes from the logs, which are in the run folder."""
+    if isinstance(error, OSError):
+        error = as_write_error(error, run_dir)
+    return f"{type(error).__name__}: {error}"
 
 
 def objective(result: RunResult) -> float:
@@ -130,7 +161,8 @@ def in_sweep() -> bool:
 
 
 def is_main_process() -> bool:
-    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
+    """Whether this is the only process of a run, or the first of several that train together."""
+    return all(os.environ.get(rank, "0") == "0" for rank in RANKS)
 
 
 def report_end(run_dir: Path, result: RunResult) -> None:

@@ -1,14 +1,16 @@
 """What a command prints and how it ends. The programs here do not import torch, except where a test says so."""
 
+import errno
 import importlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from mnist_exp.cli.command import command, parse_arguments
+from mnist_exp.cli.command import check_room, command, parse_arguments, report_thread_error
 
 # A program of ours whose task is in the test: python -c PROGRAM TASK [overrides].
 PROGRAM = """
@@ -62,12 +64,43 @@ def test_help_imports_no_torch(tmp_path: Path):
     ("raised", "message"),
     [
         ("ValueError('no such file')", "error: no such file\n"),
+        (
+            "OSError(28, 'No space left on device', 'a')",
+            "error: cannot write a: No space left on device; free some space there, then run the same command again\n",
+        ),
         ("KeyError('loss')", "error: KeyError: 'loss' (HYDRA_FULL_ERROR=1 shows where)\n"),
     ],
 )
 def test_an_exception_ends_the_command_with_one_message(tmp_path: Path, raised: str, message: str):
     done = run(tmp_path, task=f" raise {raised}")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", message)
+
+
+def test_a_full_disk_is_found_before_hydra_writes_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    folder = tmp_path / "outputs" / "run"
+    check_room(folder)
+    assert list(tmp_path.iterdir()) == []
+    looked_at = []
+
+    def full(*, dir: Path) -> None:
+        looked_at.append(dir)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mnist_exp.cli.command.TemporaryFile", full)
+    with pytest.raises(SystemExit) as end:
+        check_room(folder)
+    assert (end.value.code, looked_at) == (1, [tmp_path])
+    assert capsys.readouterr().err.startswith(f"error: cannot write {folder}: No space left on device; free some")
+
+
+def test_a_thread_that_meets_a_full_disk_leaves_no_traceback_and_another_error_does(
+    capsys: pytest.CaptureFixture[str],
+):
+    for error in (OSError(errno.ENOSPC, "full"), KeyError("loss")):
+        report_thread_error(threading.ExceptHookArgs((type(error), error, None, None)))
+    assert [line for line in capsys.readouterr().err.splitlines() if "Error" in line] == ["KeyError: 'loss'"]
 
 
 def test_the_traceback_is_shown_on_demand(tmp_path: Path):

@@ -13,11 +13,14 @@ from mnist_exp.cli.overrides import OverrideError, compose_checked, dotted_keys,
         ("dat=csv", ["did you mean 'data'"]),
         ("data=cvs", ["data has no option 'cvs'", "did you mean 'csv'", "data is one of: csv, image"]),
         ("trainer.max_epochs=three", ["trainer.max_epochs is a whole number", "'three'"]),
-        ("trainer.max_epochs=0", ["at least 1"]),
+        ("trainer.max_epochs=0", ["from 1 to"]),
+        ("data.batch_size=99999999999999999999", ["from 1 to 1,000,000, not 99999999999999999999"]),
+        ("trainer.accelerator=cpu trainer.devices=16", ["a process for each core", "not 16"]),
+        ("trainer.devices=64", ["a number from 1 to 16", "not 64"]),
         ("data.batch_size=1.5", ["whole number", "1.5"]),
         ("data.batch_size=true", ["whole number", "True"]),
         ("model.standardize=1", ["true or false (such as True), not 1"]),
-        ("trainer.devices=true", ["trainer.devices is a text", "not True"]),
+        ("trainer.devices=true", ["trainer.devices is auto, -1 for all", "not True"]),
         ("trainer.max_steps=1.5", ["a whole number (such as -1), not 1.5"]),
         ("milestones=3", ["milestones is a list (such as []), not 3"]),
         ("trainer.limit_train_batches=1.5", ["a share", "1.5"]),
@@ -26,15 +29,18 @@ from mnist_exp.cli.overrides import OverrideError, compose_checked, dotted_keys,
         ("trainer.accelerator=gppu", ["did you mean 'gpu'"]),
         ("foo", ["cannot read the override 'foo': write key=value"]),
         ("name=a=b c}", ["quote it for the shell and for Hydra"]),
-        ("data.batch_size=16,0", ["at least 1"]),
-        ("data.batch_size=16,32 seed=0,1,2,-1", ["seed is a whole number of at least 0, not -1"]),
+        ("data.batch_size=16,0", ["from 1 to 1,000,000"]),
+        ("data.batch_size=16,32 seed=0,1,2,-1", ["seed is a whole number from 0 to 4,294,967,295, not -1"]),
         ("data=image,cvs", ["did you mean 'csv'"]),
         ("sweep=puzle", ["did you mean 'puzzle"]),
         ("sweep=puzzle optimizer.momentum=0.9", ["there is no 'optimizer.momentum'"]),
         ("~seeed", ["did you mean 'seed'"]),
     ],
 )
-def test_a_mistake_is_reported_with_what_was_meant(overrides: str, fragments: list[str]):
+def test_a_mistake_is_reported_with_what_was_meant(
+    overrides: str, fragments: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     with pytest.raises(OverrideError) as caught:
         compose_checked("train", overrides.split(" ") if " c" not in overrides else [overrides])
     assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)

@@ -14,6 +14,7 @@ from mnist_exp.cli.sweep_summary import by_values, close_sweep
 from mnist_exp.data.csv_file import write_csv
 from mnist_exp.data.digits import Digits
 from mnist_exp.result import RunResult
+from mnist_exp.training.run_lock import run_lock
 
 
 def make_job(sweep_dir: Path, name: str, *, started: float = 1000.0, **fields) -> None:
@@ -58,6 +59,7 @@ def test_a_sweep_ends_with_a_row_a_job_by_value_what_failed_and_the_next_command
     assert f"\nsweep folder:\n  {sweep_dir}\n" in text
     assert "\nin all jobs:\n  data=csv\n" in text
     assert f"\ndata.batch_size=1024: ValueError: too large {80 * 'x'}\n" in text
+    assert f"\ndata.batch_size=32: cannot read {sweep_dir}/data.batch_size=32,data=csv/result.json: " in text
     assert text.endswith(f"\ncompare the runs:\n  python -m mnist_exp.compare runs={sweep_dir}\n")
 
 
@@ -89,6 +91,16 @@ def test_a_sweep_fails_with_a_job_of_its_own_that_did_not_finish(
     make_job(sweep_dir, "seed=0", **fields)
     assert close_sweep(sweep_dir, since=since) == status
     assert ("mnist_exp.compare" in capsys.readouterr().out) is (fields.get("status") == "finished")
+
+
+def test_a_job_that_runs_elsewhere_is_no_failure(sweep_dir: Path, capsys: pytest.CaptureFixture[str]):
+    make_job(sweep_dir, "seed=0")
+    make_job(sweep_dir, "seed=1", status="failed", error="of an earlier run")
+    with run_lock(sweep_dir / "seed=0"), run_lock(sweep_dir / "seed=1"):
+        assert close_sweep(sweep_dir, since=1000.0) == 0
+    text = capsys.readouterr().out
+    assert text.count("│ running │") == 2
+    assert f"\nseed=0: running elsewhere, process {os.getpid()} on " in text
 
 
 def test_jobs_are_sorted_by_numbers_where_they_have_numbers():
@@ -135,6 +147,27 @@ def test_a_failing_job_leaves_the_others_a_table_and_exit_code_1(folder: Path):
     assert "stratified_split" in failed["traceback"]
     assert done.stdout.count(" finished ") == 2
     assert "val_size must be from 0 to 299" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_sweep_started_twice_shares_the_work(folder: Path):
+    with subprocess.Popen(command("seed=0,1,2"), cwd=folder, stdout=subprocess.PIPE, text=True) as first:
+        second = sweep(folder, "seed=0,1,2")
+        first_output, _ = first.communicate(timeout=240)
+    assert (first.returncode, second.returncode) == (0, 0), first_output + second.stdout
+    assert [result["status"] for result in results(folder).values()] == ["finished"] * 3
+    assert (first_output + second.stdout).count("finished: test accuracy") == 3  # each job once
+
+
+def test_a_job_with_a_torn_result_fails_alone_and_the_file_stays(folder: Path):
+    torn = folder / "outputs/sweeps/small/seed=0/result.json"
+    torn.parent.mkdir(parents=True)
+    torn.write_text('{"status": "fin')
+    done = sweep(folder, "seed=0,1", "hydra.sweep.subdir='seed=${seed}'")
+    assert done.returncode == 1, done.stderr
+    assert torn.read_text() == '{"status": "fin'
+    assert '"status": "finished"' in torn.parents[1].joinpath("seed=1", "result.json").read_text()
+    assert "seed=0: cannot read outputs/sweeps/small/seed=0/result.json: " in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 

@@ -1,6 +1,7 @@
 """python -m pytest tests/data/test_csv_parse.py"""
 
 import gzip
+import os
 from pathlib import Path
 
 import numpy as np
@@ -286,3 +287,56 @@ def test_the_first_line_tells_where_the_label_and_the_digits_are(
     found = csv_parse.read_layout(path)
     assert (found.label_column, found.num_columns, found.lines_before_digits) == layout
     assert found.names == (rows[0] if layout[2] else None)
+
+
+# ---- files that would hang or fill the memory ----
+
+
+def gzipped(path: Path, *parts: tuple[bytes, int]) -> None:
+    """A gzip file with each part repeated so many times."""
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for part, times in parts:
+            file.write(part * times)
+
+
+@pytest.mark.parametrize("start", [b"", text([HEADER, *table()])], ids=["first_line", "later"])
+@pytest.mark.parametrize("cell", [b"0", b"0,"], ids=["one_cell", "many_cells"])
+def test_a_line_without_an_end_is_refused_after_a_hundred_thousand_bytes(path: Path, start: bytes, cell: bytes):
+    gzipped(path, (start, 1), (cell, 3_000_000))
+    with pytest.raises(CSVError, match=f"{path}: a line of more than 100,000 bytes. Give"):
+        read(path)
+
+
+def test_a_line_of_the_greatest_length_is_read(path: Path, monkeypatch: pytest.MonkeyPatch):
+    path.write_bytes(text([HEADER, *table()]))
+    monkeypatch.setattr(csv_parse, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(csv_parse, "MAX_LINE", len(text([HEADER])))
+    assert len(read(path)[0]) == len(IMAGES)
+    monkeypatch.setattr(csv_parse, "MAX_LINE", len(text([HEADER])) - 2)  # the first of its bytes is the block
+    with pytest.raises(CSVError, match="a line of more than"):
+        read(path)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_reading_stops_when_a_file_turns_out_too_large(path: Path, monkeypatch: pytest.MonkeyPatch, compressed: bool):
+    content = text(table())
+    monkeypatch.setattr(csv_parse, "BLOCK_BYTES", 1)
+    path.write_bytes(gzip.compress(content) if compressed else content)
+    monkeypatch.setattr(csv_parse, "MAX_BYTES", len(content))
+    assert len(read(path)[0]) == len(IMAGES)
+    monkeypatch.setattr(csv_parse, "MAX_BYTES", len(content) // 2)
+    with pytest.raises(CSVError, match=rf"{path}: more than {len(content) // 2:,} bytes \(unpacked\). Split"):
+        read(path)
+
+
+def test_blank_lines_by_the_million_are_skipped_and_counted(path: Path):
+    gzipped(path, (text(table()), 1), (b"\n", 1_000_000), (b"x\n", 1))
+    with pytest.raises(CSVError, match=f"line {1_000_000 + len(IMAGES) + 1}: 1 columns"):
+        read(path)
+
+
+def test_a_device_and_a_pipe_are_no_csv_files(path: Path):
+    os.mkfifo(path)
+    for each in (path, Path("/dev/zero")):
+        with pytest.raises(CSVError, match=f"{each} is a device or a pipe. Give a CSV file"):
+            read(each)

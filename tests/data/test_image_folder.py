@@ -1,5 +1,6 @@
 """python -m pytest tests/data/test_image_folder.py"""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +93,13 @@ def test_files_of_other_kinds_and_folders_of_other_names_do_not_count(tmp_path: 
     put(tmp_path, 10, "a.png", Image.fromarray(drawn(1, seed=0)))
     (tmp_path / "9" / "notes.txt").write_text("no image")
     assert read_image_folder(tmp_path).labels.tolist() == [9]
+
+
+def test_a_pipe_a_device_and_a_folder_among_the_pictures_are_named(tmp_path: Path):
+    (tmp_path / "0").mkdir()
+    for make in (os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")):
+        path = tmp_path / "0" / "a.png"
+        make(path)
+        with pytest.raises(PhotoError, match=f"{path}: not a file but"):
+            read_image_folder(tmp_path)
+        path.rmdir() if path.is_dir() else path.unlink()

@@ -310,3 +310,23 @@ def test_the_real_mnist_arrives_from_whatever_source_works(tmp_path: Path, monke
     monkeypatch.setattr(mnist_download, "SHA256", REAL_SHA256)
     raw = fetch_mnist(tmp_path)
     assert {name: sha256(content) for name, content in contents(raw).items()} == REAL_SHA256
+
+
+def test_a_url_that_times_out_is_tried_a_second_time_and_no_other_error_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[bytes | OSError] = []
+
+    def answer(_: str) -> bytes:
+        given = answers.pop(0)
+        if isinstance(given, OSError):
+            raise given
+        return given
+
+    monkeypatch.setattr(mnist_download, "_download_once", answer)
+    answers += [TimeoutError("slow"), b"content"]
+    assert mnist_download.download("http://mirror") == b"content"
+    answers += [TimeoutError("slow"), TimeoutError("still slow")]
+    with pytest.raises(TimeoutError, match="still slow"):
+        mnist_download.download("http://mirror")
+    answers += [ConnectionError("refused"), b"never asked for"]
+    with pytest.raises(ConnectionError):
+        mnist_download.download("http://mirror")

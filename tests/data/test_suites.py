@@ -2,7 +2,9 @@
 
 import bz2
 import hashlib
+import os
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -228,3 +230,51 @@ def test_a_file_that_is_not_an_npz_is_named(tmp_path: Path, content: bytes):
     (tmp_path / "mine.npz").write_bytes(content)
     with pytest.raises(ValueError, match=r"mine\.npz is not an \.npz"):
         list(suite("npz", f"suite.path={tmp_path / 'mine.npz'}").subsets())
+
+
+def test_an_npz_that_unpacks_to_more_than_the_limit_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, images=np.zeros((1000, 28, 28), np.uint8), labels=np.zeros(1000, np.int64))
+    monkeypatch.setattr(suites, "MAX_ARRAY", 784_128)  # and 128 bytes for the header
+    assert len(suites.NPZFile(name="npz", path=str(path)).read(path)) == 1000
+    monkeypatch.setattr(suites, "MAX_ARRAY", 784_127)
+    with pytest.raises(ValueError, match=r"bomb.npz is not .*images.npy has more than 784,127 bytes, unpacked"):
+        suites.NPZFile(name="npz", path=str(path)).read(path)
+
+
+def test_an_npz_that_claims_more_images_than_it_has_is_refused(tmp_path: Path):
+    path = tmp_path / "liar.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, shape in (("images", (10**12, 28, 28)), ("labels", (10**12,))):
+            with archive.open(f"{name}.npy", "w") as file:
+                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+    with pytest.raises(ValueError, match=f"{path} is not an .npz file with images and labels"):
+        suites.NPZFile(name="npz", path=str(path)).read(path)
+
+
+def test_a_device_a_pipe_and_a_folder_are_no_npz_files(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.npz")
+    for path in (tmp_path / "pipe.npz", Path("/dev/zero"), tmp_path):
+        with pytest.raises(ValueError, match=f"{path} is not an .npz file .*a folder, a device or a pipe"):
+            suites.NPZFile(name="npz", path=str(path)).read(path)
+
+
+def test_a_stored_usps_file_that_is_damaged_is_downloaded_again_or_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    content, path = usps_file(monkeypatch), tmp_path / "USPS" / "usps.t.bz2"
+    path.parent.mkdir()
+    path.write_bytes(content[:-1])
+
+    def unreachable(_: str) -> bytes:
+        raise TimeoutError("no answer within 5 s")
+
+    monkeypatch.setattr(suites, "download", unreachable)
+    with pytest.raises(OSError, match=f"{path} is damaged, and http://usps cannot be reached"):
+        suites.read_usps(tmp_path)
+    monkeypatch.setattr(suites, "download", lambda _: content)
+    assert suites.read_usps(tmp_path).labels.tolist() == [1, 9]
+    assert path.read_bytes() == content

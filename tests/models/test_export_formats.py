@@ -115,3 +115,11 @@ def test_the_latency_is_the_median_of_single_images_after_a_warm_up(monkeypatch:
     assert latency(answer, images) == 2.0  # 110 answers of 2 s, 90 of 3 s
     assert len(asked) == 220
     assert asked[:9] == [0, 1, 2, 3, 4, 5, 6, 0, 1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("name", export_formats.FORMATS)
+def test_a_full_disk_is_an_error_and_does_not_end_the_program(composed: Compose, name: str):
+    program = trace(classifier(composed("model=mlp", "model.net.hidden=8")))
+    with pytest.raises(OSError, match="No space left on device"):
+        export_formats.FORMATS[name].write(program, Path("/dev/full"))

@@ -1,5 +1,6 @@
 """What is around a run, with a training that does what the test says."""
 
+import errno
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from mnist_exp.result import RunResult, Stopwatch
+from mnist_exp.files import WriteError
+from mnist_exp.result import ResultError, RunResult, Stopwatch
 from mnist_exp.training import run
 from mnist_exp.training.run import (
     device_name,
@@ -22,6 +24,7 @@ from mnist_exp.training.run import (
     run_and_record,
     training_results,
 )
+from mnist_exp.training.run_lock import RunInUseError, run_lock
 
 Config = Callable[..., DictConfig]
 DONE = {"data": {"test": 60}, "metrics": {"val/acc": 0.5, "test/acc": 0.25}, "seconds": {"fit": 1.0}, "epoch": 2,
@@ -75,7 +78,7 @@ def test_the_jobs_of_a_sweep_print_no_summary(config: Config, capsys: pytest.Cap
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("rank", ["LOCAL_RANK", "NODE_RANK"])
+@pytest.mark.parametrize("rank", ["LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID"])
 def test_only_the_first_process_records(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rank: str
 ):
@@ -135,6 +138,78 @@ def test_a_sweep_goes_on_after_a_failure_and_stops_when_interrupted(config: Conf
     assert str(run_and_record(failing(ValueError("no")), config())) == "nan"
     with pytest.raises(SystemExit):
         run_and_record(failing(KeyboardInterrupt()), config())
+
+
+def result_text(run_dir: Path, text: str) -> Path:
+    run_dir.mkdir()
+    path = run_dir / "result.json"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "text", ["", '{"status": "fin', '{"accuracy": 0.9}', "[1, 2]"], ids=["empty", "torn", "a", "b"]
+)
+def test_a_result_that_cannot_be_read_stops_the_run_and_stays(config: Config, tmp_path: Path, text: str):
+    path = result_text(tmp_path / "run", text)
+    with pytest.raises(ResultError, match=r"run/result.json: .*overwrite=true"):
+        run_and_record(done, config())
+    assert path.read_text() == text
+    assert run_and_record(done, config(overwrite=True)) == 0.5
+
+
+@pytest.mark.usefixtures("sweeping")
+def test_a_result_that_cannot_be_read_fails_its_job_alone(
+    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    path = result_text(tmp_path / "run", "{")
+    assert str(run_and_record(done, config())) == "nan"
+    assert caplog.messages[0].startswith(f"failed: cannot read {path}: ")
+    assert path.read_text() == "{"
+
+
+def test_a_folder_in_use_is_refused(config: Config, tmp_path: Path):
+    with run_lock(tmp_path / "run"), pytest.raises(RunInUseError):
+        run_and_record(done, config())
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.usefixtures("sweeping")
+def test_a_job_that_runs_elsewhere_is_skipped(config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    with run_lock(tmp_path / "run"):
+        assert str(run_and_record(done, config())) == "nan"
+    assert caplog.messages[0].startswith(f"running elsewhere: {tmp_path / 'run'} is in use by process ")
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_the_processes_that_train_with_the_holder_are_not_refused(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with run_lock(tmp_path / "run"):
+        assert run_and_record(done, config()) == 0.5
+
+
+def test_a_full_disk_is_named_even_where_the_failure_cannot_be_recorded(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def write(_: RunResult, run_dir: Path) -> Path:
+        raise WriteError(f"cannot write {run_dir / 'result.json'}: full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunResult, "write", write)
+        with pytest.raises(SystemExit) as end:
+            run_and_record(failing(full), config())
+    assert end.value.code == 1
+    run_dir = tmp_path / "run"
+    assert caplog.messages == [
+        f"WriteError: cannot write {run_dir}: No space left on device; "
+        "free some space there, then run the same command again",
+        f"the failure is not recorded: cannot write {run_dir / 'result.json'}: full",
+    ]
+    assert run_and_record(done, config()) == 0.5
 
 
 def test_the_cause_behind_lightnings_exit_is_recorded(config: Config, tmp_path: Path):
