@@ -36,11 +36,11 @@ format: .venv/.installed ## fix what ruff can fix automatically
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-verify: .venv/.installed ## install the dependencies again, each checked against its SHA-256 in hashes.txt
-	$(UV) pip install --quiet --python $(PYTHON) --reinstall --require-hashes --requirements hashes.txt
+verify: .venv/.installed ## install the dependencies again, each checked against its SHA-256 in scripts/hashes.txt
+	$(UV) pip install --quiet --python $(PYTHON) --reinstall --require-hashes --requirements scripts/hashes.txt
 
-hashes: $(UV) ## write hashes.txt anew, after a change of the dependencies
-	$(UV) pip compile --quiet --universal --generate-hashes --no-annotate --no-header --all-extras --group dev --output-file hashes.txt pyproject.toml
+hashes: $(UV) ## write scripts/hashes.txt anew, after a change of the dependencies
+	$(UV) pip compile --quiet --universal --generate-hashes --no-annotate --no-header --all-extras --group dev --output-file scripts/hashes.txt pyproject.toml
 
 tensorboard: .venv/.installed ## show all runs at http://localhost:6006
 	.venv/bin/tensorboard --logdir outputs

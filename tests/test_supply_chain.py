@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 CI = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
-HASHES = (ROOT / "hashes.txt").read_text()
+HASHES = (ROOT / "scripts" / "hashes.txt").read_text()
 
 
 def test_actions_are_pinned_by_commit():

@@ -94,7 +94,7 @@ def test_the_values_of_a_sweep_file_are_checked_before_the_first_job(monkeypatch
 
 @pytest.mark.parametrize("typed", ["sweep=seeds seed=0,abc", "sweep=augment seed=1,-5"])
 def test_values_that_replace_those_of_a_sweep_file_are_checked_too(typed: str):
-    with pytest.raises(OverrideError, match="seed is a whole number of at least 0"):
+    with pytest.raises(OverrideError, match="seed is a whole number from 0"):
         compose_checked("train", typed.split(" "))
 
 
