@@ -172,3 +172,20 @@ def test_a_severity_that_does_not_exist_is_refused(severity: int, digits: Tensor
 def test_images_of_another_kind_are_refused(images: Tensor) -> None:
     with pytest.raises(ValueError, match="uint8 images of shape"):
         corrupt(images, "fog", severity=3, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower", "edges"),
+    [
+        (25, 25, (True, True)),  # both strong
+        (25, 12, (True, True)),  # a weak edge that goes on from a strong one
+        (12, 12, (False, False)),  # a weak edge alone
+        (25, 5, (True, False)),  # fainter than weak
+    ],
+)
+def test_canny_keeps_weak_edges_only_beside_strong_ones(upper: int, lower: int, edges: tuple[bool, bool]):
+    image = torch.zeros(1, 28, 28, dtype=torch.uint8)
+    image[:, :14, 14:], image[:, 14:, 14:] = upper, lower
+    found = corrupt(image, "canny_edges", severity=3, seed=0)[0] > 0
+    border = found[:, 12:16].any(dim=1)
+    assert (bool(border[3:10].all()), bool(border[16:22].all())) == edges
