@@ -5,13 +5,16 @@
     python -m scripts.figures test_panels outputs/runs/solution2/...           # one run, with its predictions.npz
     python -m scripts.figures                                                   # only draw the pictures again
 
-The first two write their numbers to docs/data/*.csv. Rows of other models stay in these files, so one model can be
-measured again alone. Every call then draws all pictures from the files:
+The first two write their results to docs/data/*.csv. Rows of other models stay in these files, so you can measure one
+model again and keep the others. Then all pictures are drawn from the files:
 
 learning_rate.png  validation accuracy by epoch, from learning_rate.csv
 suites.png         accuracy on each suite, from real_world.csv
 severity.png       accuracy against severity, from severity.csv
 corruptions.png    one digit with every corruption (needs MNIST)
+
+A picture without a data file is not drawn. severity.csv of version 0.1 was not kept, so docs/images/severity.png is the
+picture of that version until `scripts/reproduce.sh real_world` has measured it again.
 """
 
 import argparse

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Downloads three public sets of handwritten digits and sorts their images into folders for suite=folder:
-# data/handwriting/{nsysu,sudoku_phone,hwd1000}/{0..9}/*. Nothing is trained on them (docs/real-world.md).
+# data/handwriting/{nsysu,sudoku_phone,hwd1000_drawn}/{0..9}/*. No model is trained on them (docs/real-world.md).
 #
 #   bash scripts/handwriting_sets.sh
 #   python -m mnist_exp.evaluate ckpt_path=... suite=folder suite.path=data/handwriting/nsysu
 #
-# Needs git and 1 GB of disk. GITHUB=... takes the repositories from a mirror.
+# Needs git and 1 GB of disk. GITHUB=... downloads from a mirror.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 github=${GITHUB:-https://github.com}
@@ -42,16 +42,16 @@ sudoku_phone() { # cells of photographed sudokus, MIT: folders 1 to 9 hold digit
     done
 }
 
-hwd1000() { # drawn on a screen, MIT: a CSV of file name and label
+hwd1000_drawn() { # drawn on a screen, MIT: a CSV of file name and label
     fetch niklashenning/hwd-1000-dataset
     local folder=$source/hwd-1000-dataset file label
     while IFS=, read -r file label; do
         label=${label%$'\r'}
-        if [[ $label =~ ^[0-9]$ ]]; then place hwd1000 "$label" "$folder/$file"; fi
+        if [[ $label =~ ^[0-9]$ ]]; then place hwd1000_drawn "$label" "$folder/$file"; fi
     done < "$folder/dataset.csv"
 }
 
-for set in nsysu sudoku_phone hwd1000; do
+for set in nsysu sudoku_phone hwd1000_drawn; do
     rm -rf "${target:?}/$set"
     "$set"
     echo "$target/$set: $(find "$target/$set" -type f | wc -l) images"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Repeats the studies behind docs/. Reports go to outputs/reports, data files and pictures to docs/.
-# All of it takes hours on two cores. If you start it again, it continues where it was stopped.
+# All studies together take hours on two cores. If you stop the script, start it again to continue.
 #
 #   bash scripts/reproduce.sh            all studies
 #   bash scripts/reproduce.sh puzzle     one study: puzzle | learning_rate | batch_size | real_world | augment
@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
 
 puzzle() {
-    # Seed 0 trains every recipe from both sources. The other seeds train from images only, since a run from the CSV
-    # gives the same weights bit for bit: compare.borrow takes its accuracy from the image run.
+    # With seed 0, every recipe is trained from both sources. With the other seeds, recipes are trained from images only:
+    # a run from the CSV gives the same weights bit for bit, so compare.borrow uses the accuracy of the image run.
     $python -m mnist_exp.train sweep=puzzle hydra/launcher=joblib 'hydra.sweeper.params.seed="0"'
     $python -m mnist_exp.train sweep=puzzle hydra/launcher=joblib 'hydra.sweeper.params.seed="1,2"' hydra.sweeper.params.data=image
     $python -m mnist_exp.compare runs=outputs/sweeps/puzzle 'compare.epochs=[3,20]' 'compare.borrow=[data]' \
@@ -28,7 +28,7 @@ learning_rate() {
 }
 
 batch_size() {
-    # The largest scaled learning rates diverge: these jobs end as failed, and the reports list them.
+    # Runs with the largest scaled learning rates diverge. Their jobs fail, and the reports list them.
     $python -m mnist_exp.train sweep=batch_size hydra/launcher=joblib || true
     $python -m mnist_exp.train sweep=batch_size_updates hydra/launcher=joblib || true
     $python -m mnist_exp.compare runs=outputs/sweeps/batch_size
@@ -36,9 +36,9 @@ batch_size() {
 }
 
 real_world() {
-    # Three seeds, except for robust, which takes half an hour.
-    $python -m mnist_exp.train -m study=real_world logger=none experiment=solution1,solution2,fast seed=0,1,2
-    $python -m mnist_exp.train -m study=real_world logger=none experiment=robust seed=0
+    # Three seeds of solution2 and fast, one seed of solution1 and of robust, which takes 22 to 25 minutes.
+    $python -m mnist_exp.train -m study=real_world logger=none experiment=solution2,fast seed=0,1,2
+    $python -m mnist_exp.train -m study=real_world logger=none experiment=solution1,robust seed=0
     local runs=(outputs/sweeps/real_world/*/)
     evaluate() { # RUN_FOLDER/ ...: all of them side by side on $suite
         local list
@@ -60,9 +60,9 @@ real_world() {
 }
 
 augment() {
-    # The whole recipe three times, to see how much is chance. Then once without each part.
+    # One run without each part, and two runs with all parts. The difference of these two shows how much is chance.
     $python -m mnist_exp.train sweep=augment
-    $python -m mnist_exp.train sweep=augment augment.without=null seed=1,2
+    $python -m mnist_exp.train sweep=augment augment.without=null seed=1
     for checkpoint in outputs/sweeps/augment/*/checkpoints/best.ckpt; do
         $python -m mnist_exp.evaluate "ckpt_path='$checkpoint'" suite=all
     done

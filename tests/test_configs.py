@@ -45,6 +45,17 @@ def test_every_file_says_what_it_is_for(path: Path):
     assert first.startswith("# ")
 
 
+@pytest.mark.parametrize(("config_name", "count"), [("train", 11), ("evaluate", 1)])
+def test_the_comment_of_each_group_lists_all_its_options(config_name: str, count: int):
+    """As in `- data: image  # where the pixels come from: image | csv`."""
+    text = (CONF / f"{config_name}.yaml").read_text()
+    comments = re.findall(r"^  - (?!hydra)(\w+): \w+ +# .*?: (.+)$", text, flags=re.MULTILINE)
+    assert len(comments) == count
+    for group, listed in comments:
+        names = {name.split()[0] for name in listed.split(" | ")}
+        assert names == {path.stem for path in (CONF / group).glob("*.yaml")} - {"base"}, group
+
+
 @pytest.mark.parametrize("option", [option for option in options(*GROUPS[:8]) if not option.endswith("=base")])
 def test_every_key_of_an_option_is_explained(option: str):
     """Except what only passes another setting on: `name`, `${data_dir}`, and the groups that a model takes."""

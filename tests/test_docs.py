@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from hydra import initialize_config_dir
 
 from mnist_exp.cli.overrides import CONF, OverrideError, compose_job, parse, single_overrides
+from mnist_exp.data.datamodule import EpochSampler
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -104,7 +106,7 @@ def test_the_puzzle_s_opening_figures_are_those_of_its_runs():
     text = (DOCS / "puzzle.md").read_text(encoding="utf-8")
     runs = data("puzzle").query("data == 'image' and model == 'mlp' and not `model.standardize` and epochs == 3")
     sgd, adam = (100 * runs[runs["optimizer"] == name]["test/acc"].mean() for name in ("sgd", "adam"))
-    assert f"**{sgd:.1f}% to {adam:.1f}%**" in text
+    assert f"**{sgd:.2f}% to {adam:.2f}%**" in text
 
     runs = data("learning_rate").query("optimizer == 'SGD' and lr == 0.1 and epoch == 3")
     found = 100 * runs["test_accuracy"]
@@ -132,6 +134,8 @@ def test_the_real_world_table_has_the_means_of_its_runs():
     for suite, (_, *cells) in zip(order, rows, strict=False):
         assert [float(cell) for cell in cells] == pytest.approx(expected.loc[suite, models].tolist(), abs=0.0501)
     assert len(rows) == len(order) + 1  # the last row is the calibration error
+    errors = 100 * data("real_world").groupby("model")["calibration_error"].mean()
+    assert [float(cell) for cell in rows[-1][1:]] == pytest.approx(errors[models].tolist(), abs=0.0501)
 
 
 def test_the_batch_size_tables_have_the_means_and_deviations_of_their_runs():
@@ -153,12 +157,24 @@ def test_the_batch_size_tables_have_the_means_and_deviations_of_their_runs():
                 assert ("n = 2" in cell) == (counts[key] == 2)
 
 
+def test_the_images_seen_in_430_steps_are_those_of_the_sampler():
+    updates = data("batch_size_updates").query("status == 'finished'")
+    rows = table("batch-size.md", "batch | images seen")
+    assert len(rows) == 10
+    for batch, (seen, *_) in rows.items():
+        size = int(numbers(batch)[0])
+        batches = [len(indices) for indices in EpochSampler(torch.arange(60_000), batch_size=size, shuffle=False)]
+        epochs, rest = divmod(430, len(batches))
+        assert numbers(seen) == [epochs * 60_000 + sum(batches[:rest])]
+        assert set(updates[updates["data.batch_size"] == size]["epoch"]) == {epochs + (rest > 0)}
+
+
 def test_the_speed_table_has_the_ratios_of_the_benchmark():
     rows = data("speed").set_index(["section", "what", "contender"])
     places = {
         "an epoch, CNN, batch 64": ("loop", "cnn 64: an epoch", "bare loop"),
         "an epoch, perceptron, batch 64": ("loop", "mlp 64: an epoch", "bare loop"),
-        "training to 99.0%, `experiment=fast`": ("to_99", "training to 99.0%", "public recipe"),
+        "training, `experiment=fast`": ("to_99", "training to 99.0%", "public recipe"),
         "reading MNIST's CSV for the first time": ("csv", "cold read", "pyarrow, the parse"),
         "from the command to the first training step": ("start", "imports alone", "the imports"),
         "12 short trainings in one sweep": ("sweep", "12 trainings of 20 batches", "12 commands"),

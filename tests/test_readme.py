@@ -139,7 +139,7 @@ def test_the_files_of_a_run_are_those_in_the_table(
     sandbox: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     run(["python", "-m", "mnist_exp.train", *FIRST_RUN], capsys, monkeypatch)
-    listed = re.findall(r"^\| `([^`]+)` \|", README.split("All that a run produces")[1].split("##")[0], re.MULTILINE)
+    listed = re.findall(r"^\| `([^`]+)` \|", README.split("A run writes all its files")[1].split("##")[0], re.MULTILINE)
     assert len(listed) == 9
     for pattern in listed:
         assert list((sandbox / RUN).glob(pattern.rstrip("/"))), f"no {pattern} in the run's folder"

@@ -1,6 +1,6 @@
-"""scripts/bench.py: how it takes turns, when a target is met, and what it writes.
+"""scripts/bench/: how it takes turns, when a target is met, and what it writes.
 
-python -m pytest tests/test_bench.py -v
+python -m pytest tests/scripts/test_bench.py -v
 """
 
 import json

@@ -65,6 +65,6 @@ def test_downloaded_digits_are_sorted_into_folders_by_label(tmp_path: Path):
     assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == {
         "nsysu/5/00000000.png", "nsysu/0/00000002.png",  # the second one has no label
         "sudoku_phone/1/a.jpg", "sudoku_phone/1/b.jpg", "sudoku_phone/9/c.jpg",
-        "hwd1000/0/0-001.png", "hwd1000/7/7-001.png",
+        "hwd1000_drawn/0/0-001.png", "hwd1000_drawn/7/7-001.png",
     }  # fmt: skip
     assert done.stdout.splitlines()[1] == f"{folder / 'sudoku_phone'}: 3 images"

@@ -1,4 +1,4 @@
-"""python -m pytest tests/test_profile.py -v"""
+"""python -m pytest tests/training/test_profiler.py -v"""
 
 import json
 from collections.abc import Callable
