@@ -184,7 +184,8 @@ def stratified_split(labels: Tensor, *, val_size: int, seed: int) -> tuple[Tenso
     """
     if not 0 <= val_size < len(labels):
         raise ValueError(
-            f"data.val_size must be from 0 to {len(labels) - 1} for {len(labels)} training images, not {val_size}"
+            f"data.val_size must be from 0 to {len(labels) - 1} for {len(labels)} training images, not {val_size}: "
+            f"add data.val_size={len(labels) // 10}, for example"
         )
     shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     by_label = shuffled[labels[shuffled].argsort(stable=True)]
