@@ -176,9 +176,12 @@ def test_a_host_or_port_that_cannot_be_used_is_named_with_one_that_can(host: str
 
 def test_more_connections_than_the_limit_are_told_to_try_later(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(connection, "MAX_CONNECTIONS", 5)
+    upload = UPLOAD.removesuffix(b"\r\n") + b"Expect: 100-continue\r\n\r\n"
     with serving() as url, ExitStack() as stack:
-        for _ in range(5):
-            stack.enter_context(connect(url)).sendall(UPLOAD)
+        for _ in range(4):
+            client = stack.enter_context(connect(url))
+            client.sendall(upload)
+            assert client.recv(100).startswith(b"HTTP/1.1 100")  # the server waits for the rest of this one
         with connect(url) as client:
             client.sendall(b"GET /models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert client.recv(100).startswith(b"HTTP/1.1 503")
