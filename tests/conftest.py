@@ -46,6 +46,16 @@ def small_mnist(small_digits: tuple[Digits, Digits], monkeypatch: pytest.MonkeyP
     return small_digits
 
 
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of three digits, 0 to 2."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for label in range(3):
+        Image.fromarray(drawn(label, seed=label)).save(folder / f"{label}.png")
+    return folder
+
+
 Compose = Callable[..., DictConfig]
 
 

@@ -29,15 +29,6 @@ def rows(cfg: DictConfig) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for label in range(3):
-        Image.fromarray(drawn(label, seed=label)).save(folder / f"{label}.png")
-    return folder
-
-
 def test_a_row_holds_the_two_likeliest_labels(checkpoint: Path, pictures: Path):
     cfg = config(checkpoint, f"{pictures}/*.png")
     predict(cfg)

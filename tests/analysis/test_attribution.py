@@ -6,7 +6,7 @@ python -m pytest tests/analysis/test_attribution.py -v
 import re
 
 import pytest
-from made_runs import make_failed_run, make_run
+from made_runs import make_factorial, make_failed_run, make_run
 
 from mnist_exp.analysis.attribution import attribution, check_corners, corner_groups
 from mnist_exp.analysis.runs import collect
@@ -16,13 +16,7 @@ START, END = {"data": "image", "model": "mlp"}, {"data": "csv", "model": "cnn"}
 
 @pytest.fixture
 def factorial(tmp_path):
-    """model adds 0.06, data nothing, both together 0.02 more; a little noise by seed."""
-    for seed in (0, 1, 2):
-        for data in (0, 1):
-            for model in (0, 1):
-                acc = 0.8 + 0.06 * model + 0.02 * data * model + 0.001 * seed * model
-                names = f"data={('image', 'csv')[data]}", f"model={('mlp', 'cnn')[model]}"
-                make_run(tmp_path / f"{','.join(names)},seed={seed}", *names, acc=acc, seed=seed)
+    make_factorial(tmp_path)
     return collect([tmp_path])
 
 

@@ -15,16 +15,6 @@ from mnist_exp.analysis.picture_predictions import Prediction, draw, find_files,
 from mnist_exp.models.classifier import DigitClassifier
 
 
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """A folder of three digits, 0 to 2."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for label in range(3):
-        Image.fromarray(drawn(label, seed=label)).save(folder / f"{label}.png")
-    return folder
-
-
 def test_files_folders_patterns_and_odd_names_are_found(pictures: Path):
     odd = pictures / "my [old] digit.jpeg"
     Image.new("L", (28, 28)).save(odd)

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 import scipy.stats
-from made_runs import TEST_IMAGES, make_run, write_result
+from made_runs import TEST_IMAGES, make_factorial, make_run, write_result
 
 from mnist_exp.analysis.pairs import ALL_PAIRS_UP_TO, Pair, compare_pairs, read_predictions
 from mnist_exp.analysis.report import write_report
@@ -163,13 +163,7 @@ def test_images_that_divide_the_groups_are_listed_and_drawn_where_there_are_pict
 
 @pytest.fixture
 def factorial(tmp_path):
-    """model adds 0.06, data nothing, both together 0.02 more; a little noise by seed."""
-    for seed in (0, 1, 2):
-        for data in (0, 1):
-            for model in (0, 1):
-                acc = 0.8 + 0.06 * model + 0.02 * data * model + 0.001 * seed * model
-                names = f"data={('image', 'csv')[data]}", f"model={('mlp', 'cnn')[model]}"
-                make_run(tmp_path / f"{names}{seed}", *names, acc=acc, seed=seed)
+    make_factorial(tmp_path)
     return collect([tmp_path])
 
 
