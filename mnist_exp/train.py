@@ -25,7 +25,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from mnist_exp.training.checkpoints import load_best_weights
     from mnist_exp.training.history import History, Milestones
     from mnist_exp.training.lightning_messages import hide_messages
-    from mnist_exp.training.lightning_speedups import NoProfiler, unset_nvml_check
+    from mnist_exp.training.lightning_speedups import unset_nvml_check
     from mnist_exp.training.predictions import Predictions
     from mnist_exp.training.resuming import warn_of_other_settings
     from mnist_exp.training.run import training_results
@@ -41,7 +41,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
 
     # The data, the model, the callbacks and the trainer.
     datamodule = instantiate(cfg.data)
-    model = instantiate(cfg.model)
+    model = instantiate(cfg.model, gradient_clip_val=cfg.trainer.gradient_clip_val)
     config: Any = OmegaConf.to_container(cfg, resolve=True)
     if cfg.ckpt_path:
         warn_of_other_settings(check_resumable(cfg.ckpt_path, model), config)
@@ -54,8 +54,8 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     trainer = instantiate(
         cfg.trainer,
         callbacks=callbacks,
+        gradient_clip_val=None,  # the model clips: it makes the optimizer steps
         logger=logger,
-        profiler=cfg.trainer.profiler or NoProfiler(),
         plugins=[AtomicCheckpointIO()],
         default_root_dir=str(run_dir),
     )

@@ -6,6 +6,7 @@ runs that differ in their data module differ in nothing else.
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from mnist_exp.data.digits import Digits, fingerprint
 
 
 class EpochSampler(Sampler[Tensor]):
-    """Yields whole batches of indices, int64 (B,), in an order that depends only on the seed and the epoch.
+    """Yields blocks of batches of indices, int64, in an order that depends only on the seed and the epoch.
 
     The trainer calls `set_epoch` before each epoch, also after a resume, so a resumed run sees the same batches as one
     without an interruption. Several processes share every batch of `batch_size * world_size` images: all make the same
@@ -27,10 +28,21 @@ class EpochSampler(Sampler[Tensor]):
     batch_size: indices in a batch, for each process; the last batch may be smaller.
     shuffle: a new order each epoch; otherwise the order of `indices`.
     rank, world_size: which process this is, counted from 0, and how many there are.
+    batches: of an epoch, at most; None for all.
+    in_block: batches that are yielded as one tensor. Several need a single process.
     """
 
     def __init__(
-        self, indices: Tensor, *, batch_size: int, shuffle: bool, seed: int = 0, rank: int = 0, world_size: int = 1
+        self,
+        indices: Tensor,
+        *,
+        batch_size: int,
+        shuffle: bool,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        batches: int | None = None,
+        in_block: int = 1,
     ) -> None:
         self.indices = indices
         self.batch_size = batch_size
@@ -38,6 +50,8 @@ class EpochSampler(Sampler[Tensor]):
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
+        self.batches = number_of_batches(len(indices), batch_size * world_size, limit=batches)
+        self.in_block = in_block
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -50,11 +64,20 @@ class EpochSampler(Sampler[Tensor]):
             epoch_seed = int(np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0])
             permutation = torch.randperm(len(order), generator=torch.Generator().manual_seed(epoch_seed))
             order = order[permutation.to(order.device)]
-        for batch in order.split(self.batch_size * self.world_size):
-            yield batch[self.rank :: self.world_size]
+        together = self.batch_size * self.world_size
+        for block in order[: self.batches * together].split(self.in_block * together):
+            yield block[self.rank :: self.world_size]
 
     def __len__(self) -> int:
-        return math.ceil(len(self.indices) / (self.batch_size * self.world_size))
+        return math.ceil(self.batches / self.in_block)
+
+
+def number_of_batches(images: int, batch_size: int, *, limit: float | None = None) -> int:
+    """Of an epoch. limit: the most, or a share of them as a float, as in Lightning's `limit_train_batches`."""
+    batches = math.ceil(images / batch_size)
+    if limit is None:
+        return batches
+    return int(batches * limit) if isinstance(limit, float) else min(batches, limit)
 
 
 class DigitsDataModule(LightningDataModule):
@@ -116,10 +139,29 @@ class DigitsDataModule(LightningDataModule):
         assert self.test is not None
         return fingerprint(self.train, self.test)
 
+    @property
+    def batches_in_epoch(self) -> int:
+        """Batches of a training epoch, with the trainer's `limit_train_batches`."""
+        world_size, limit = (self.trainer.world_size, self.trainer.limit_train_batches) if self.trainer else (1, None)
+        return number_of_batches(len(self.train_indices), self.batch_size * world_size, limit=limit)
+
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+        """Batches of `batch_size`, or blocks of as many as the trainer's module asks for by `batches_in_block`."""
         assert self.train is not None, "setup() comes first"
         self.train = self._placed(self.train)
-        return self._loader(self.train, self.train_indices, batch_size=self.batch_size, shuffle=self.shuffle)
+        module: Any = self.trainer.lightning_module if self.trainer else None
+        in_block = module.batches_in_block(self.batch_size) if hasattr(module, "batches_in_block") else 1
+        batches = self.batches_in_epoch
+        if self.trainer and batches and isinstance(self.trainer.limit_train_batches, float):
+            self.trainer.limit_train_batches = batches  # Lightning would take the share of the blocks
+        return self._loader(
+            self.train,
+            self.train_indices,
+            batch_size=self.batch_size,
+            shuffle=self.shuffle,
+            batches=batches,
+            in_block=in_block,
+        )
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]] | list[None]:
         assert self.train is not None, "setup() comes first"
@@ -133,18 +175,8 @@ class DigitsDataModule(LightningDataModule):
         self.test = self._placed(self.test)
         return self._loader(self.test, torch.arange(len(self.test)), batch_size=self.eval_batch_size)
 
-    def transfer_batch_to_device(
-        self,
-        batch: tuple[Tensor, Tensor],
-        device: torch.device,
-        dataloader_idx: int,  # noqa: ARG002
-    ) -> tuple[Tensor, Tensor]:
-        """Does what Lightning's own method does, but faster: that one searches the batch for tensors."""
-        images, labels = batch
-        return images.to(device), labels.to(device)
-
     def _loader(
-        self, digits: Digits, indices: Tensor, *, batch_size: int, shuffle: bool = False
+        self, digits: Digits, indices: Tensor, *, batch_size: int, shuffle: bool = False, **blocks: int
     ) -> DataLoader[tuple[Tensor, Tensor]]:
         sampler = EpochSampler(
             indices.to(digits.labels.device),
@@ -153,6 +185,7 @@ class DigitsDataModule(LightningDataModule):
             seed=self.seed,
             rank=self.trainer.global_rank if self.trainer else 0,
             world_size=self.trainer.world_size if self.trainer else 1,
+            **blocks,
         )
         # The sampler yields whole batches; batch_size=None turns off the loader's own batching and collation.
         return DataLoader(digits, sampler=sampler, batch_size=None)

@@ -1,10 +1,11 @@
 """The classifier: a network with its preprocessing, loss, metrics and optimizer."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
+from pytorch_lightning import LightningDataModule, LightningModule
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
@@ -12,9 +13,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
+from mnist_exp.models.updates import BLOCK_IMAGES, make_update
+
 MNIST_MEAN, MNIST_STD = 0.1307, 0.3081  # of the 60,000 training images, scaled to 0..1
-LIGHTNING_HOOK_NAME = "_current_fx_name"  # the attribute in which Lightning notes its current hook
 CHECK_EVERY = 100  # batches between two checks that the losses are finite: each check waits for the GPU
+OUR_NETWORKS = "mnist_exp.models."
 
 
 class NonFiniteLossError(RuntimeError):
@@ -67,6 +70,9 @@ class DigitClassifier(LightningModule):
     augment: uint8 images (B, 28, 28) -> the same, applied to training batches only. None for no augmentation.
     label_smoothing: share of the target probability, 0 to below 1, that training spreads evenly over all ten digits
         (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567).
+    gradient_clip_val, gradient_clip_algorithm, accumulate_grad_batches: as the arguments of Lightning's Trainer, which
+        refuses them for a module that makes its own optimizer steps.
+    block_images: images that a training step takes at once, in as many batches as fit, but at least one batch.
 
     Logs train/, val/ and test/ loss and acc once an epoch, over epochs counted from 1.
 
@@ -83,26 +89,27 @@ class DigitClassifier(LightningModule):
         standardize: bool = True,
         augment: Callable[[Tensor], Tensor] | None = None,
         label_smoothing: float = 0.0,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+        accumulate_grad_batches: int = 1,
+        block_images: int = BLOCK_IMAGES,
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False  # Lightning's word for: training_step makes the optimizer steps
         self.name = name
         self.net = net.to(memory_format=torch.channels_last)  # the fastest layout for convolutions
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.augment = augment
         self.label_smoothing = label_smoothing
+        self.gradient_clip_val = gradient_clip_val
+        self.gradient_clip_algorithm = gradient_clip_algorithm
+        self.accumulate_grad_batches = accumulate_grad_batches
+        self.block_images = block_images
         mean, std = (MNIST_MEAN, MNIST_STD) if standardize else (0.0, 1.0)
         self.scale = 1 / (255 * std)  # a Python number, not a buffer: torch then multiplies and adds in one pass
         self.shift = -mean / std
         self.train_metrics, self.val_metrics, self.test_metrics = EpochMetrics(), EpochMetrics(), EpochMetrics()
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning sets this attribute 44 times a batch. nn.Module checks each time whether the value is a weight. With
-        # a small network this took 5% of an epoch (docs/log.md), so this attribute is set without the check.
-        if name == LIGHTNING_HOOK_NAME:
-            self.__dict__[name] = value
-        else:
-            super().__setattr__(name, value)
 
     def forward(self, images: Tensor) -> Tensor:
         x = images.unsqueeze(1).to(self.dtype)  # (B, 1, 28, 28)
@@ -117,30 +124,80 @@ class DigitClassifier(LightningModule):
         batches = images.split(batch_size) if len(images) else [images]
         return torch.cat([self(batch.to(self.device)).float().softmax(dim=1).cpu() for batch in batches])
 
-    def shared_step(self, batch: tuple[Tensor, Tensor], metrics: EpochMetrics) -> tuple[Tensor, Tensor]:
-        """The loss and the logits of a batch (images, labels), stored in `metrics`."""
-        images, labels = batch
+    def loss_and_logits(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean loss of a batch, and its logits, float (B, 10)."""
         logits = self(images)
         smoothing = self.label_smoothing if self.training else 0.0
         # Not reduction="mean", which gives nan for the empty batch that a process can get at the end of an epoch.
         loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing) / max(len(labels), 1)
-        metrics.update(loss, logits, labels)
         return loss, logits
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def shared_step(self, batch: tuple[Tensor, Tensor], metrics: EpochMetrics) -> Tensor:
+        """The logits of a batch of validation or test (images, labels)."""
         images, labels = batch
+        loss, logits = self.loss_and_logits(images, labels)
+        metrics.update(loss, logits, labels)
+        return logits
+
+    def batches_in_block(self, batch_size: int) -> int:
+        """How many batches a training step takes at once. The data module asks for it.
+
+        It follows from the recipe, never from the machine. It is 1 where Lightning does something between two batches:
+        it validates within an epoch, or synchronises processes.
+        """
+        alone = self.trainer.world_size > 1 or self.trainer.val_check_interval != 1.0
+        return 1 if alone else max(self.block_images // batch_size, 1)
+
+    def on_train_start(self) -> None:
+        """Raises ValueError where training would go on after a part of an epoch: the rest of it would be left out."""
+        within = self.trainer.global_step % self.steps_in_epoch() if self.trainer.global_step else 0
+        if within:
+            raise ValueError(
+                f"training cannot go on from this checkpoint, which was written after {within} of the "
+                f"{self.steps_in_epoch()} steps of an epoch: take one from the end of an epoch, or train from the start"
+            )
+        recordable = type(self.net).__module__.startswith(OUR_NETWORKS)  # another's may decide something in Python
+        self.update_weights = make_update(self, self.loss_and_logits, recordable=recordable)
+
+    def on_train_end(self) -> None:
+        del self.update_weights  # a CUDA graph holds memory
+
+    def training_step(self, block: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:  # noqa: ARG002
+        """Learns from the batches of a block (images, labels), one after the other. Returns how many `images`."""
+        images, labels = block
         if self.augment is not None:
             images = self.augment(images)
-        loss, _ = self.shared_step((images, labels), self.train_metrics)
-        if batch_idx % CHECK_EVERY == CHECK_EVERY - 1 or self.trainer.is_last_batch:
-            self.check_finite()
-        return loss
+        batch_size = getattr(self.datamodule, "batch_size", None) or max(len(labels), 1)
+        batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
+        checked = len(self.train_metrics.batches) // CHECK_EVERY
+        seen = 0
+        for index, (x, y) in enumerate(batches, 1):
+            if self.trainer.global_step == self.trainer.max_steps:
+                break
+            loss, logits = self.learn(x, y, last=self.trainer.is_last_batch and index == len(batches))
+            self.train_metrics.update(loss, logits, y)
+            seen += len(y)
+        if len(self.train_metrics.batches) // CHECK_EVERY > checked:
+            self.check_finite("train", self.train_metrics)
+        return {"images": seen}
+
+    @property
+    def datamodule(self) -> LightningDataModule | None:
+        return getattr(self.trainer, "datamodule", None)  # Lightning sets it when `fit` is given one
+
+    def learn(self, images: Tensor, labels: Tensor, *, last: bool) -> tuple[Tensor, Tensor]:
+        """Learns from a batch. Returns its loss and logits. `last`: no batch follows in this epoch."""
+        return self.update_weights(images, labels, last=last)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        if self.gradient_clip_val:
+            self.clip_gradients(optimizer, self.gradient_clip_val, self.gradient_clip_algorithm)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
-        return self.shared_step(batch, self.val_metrics)[1]
+        return self.shared_step(batch, self.val_metrics)
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
-        return self.shared_step(batch, self.test_metrics)[1]
+        return self.shared_step(batch, self.test_metrics)
 
     def on_train_epoch_end(self) -> None:
         self.log_epoch("train", self.train_metrics)
@@ -153,6 +210,7 @@ class DigitClassifier(LightningModule):
 
     def log_epoch(self, stage: str, metrics: EpochMetrics) -> None:
         """Logs the loss and accuracy of the epoch that ends, and starts the next one with empty metrics."""
+        self.check_finite(stage, metrics)
         values = {f"{stage}/{key}": value for key, value in metrics.compute().items()}
         metrics.reset()
         # Loggers draw metrics over "step". With epochs there, runs of different batch sizes can be compared.
@@ -160,20 +218,32 @@ class DigitClassifier(LightningModule):
         # torchmetrics has reduced the values over all processes. sync_dist=True only silences a warning of Lightning.
         self.log_dict({**values, "step": float(self.current_epoch + (stage != "test"))}, sync_dist=True)
 
-    def check_finite(self) -> None:
+    def check_finite(self, stage: str, metrics: EpochMetrics) -> None:
         """Raises NonFiniteLossError if a loss of this epoch is nan or infinite."""
-        batch = self.train_metrics.first_non_finite()
+        batch = metrics.first_non_finite()
         if batch is not None:
-            lr = self.trainer.optimizers[0].param_groups[0]["lr"]
-            raise NonFiniteLossError(
-                f"the loss is not finite at batch {batch + 1} of epoch {self.current_epoch + 1}, learning rate {lr:g}: "
-                "try a smaller learning rate"
-            )
+            where = f"at batch {batch + 1} of epoch {self.current_epoch + (stage != 'test')}"
+            if stage == "train":
+                where += f", learning rate {float(self.trainer.optimizers[0].param_groups[0]['lr']):g}"
+            raise NonFiniteLossError(f"the {stage} loss is not finite {where}: try a smaller learning rate")
 
     def configure_optimizers(self) -> Any:
         assert self.optimizer is not None, "a model without an optimizer can only be evaluated"
         optimizer = self.optimizer(self.parameters())
         if self.scheduler is None:
             return optimizer
-        scheduler = self.scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return [optimizer], [self.scheduler(optimizer, total_steps=self.steps_in_training())]
+
+    def steps_in_training(self) -> int:
+        """The optimizer steps of the whole training. Lightning's own estimate would count blocks."""
+        trainer: Any = self.trainer
+        if not hasattr(self.datamodule, "batches_in_epoch"):
+            return int(trainer.estimated_stepping_batches)
+        if trainer.max_epochs == -1:
+            return trainer.max_steps
+        steps = self.steps_in_epoch() * trainer.max_epochs
+        return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
+
+    def steps_in_epoch(self) -> int:
+        batches = getattr(self.datamodule, "batches_in_epoch", None) or self.trainer.num_training_batches
+        return math.ceil(batches / self.accumulate_grad_batches)

@@ -54,7 +54,6 @@ class MeanDigitClassifier(DigitClassifier):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.automatic_optimization = False
         for name, shape in {"counts": (10,), "sums": (10, 28 * 28), "squares": ()}.items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.int64), persistent=False)
 
@@ -63,15 +62,15 @@ class MeanDigitClassifier(DigitClassifier):
         return SGD(self.parameters(), lr=0.0)
 
     @torch.no_grad()
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        loss = super().training_step(batch, batch_idx)  # the loss of the means so far
-        self.learn(*batch)
+    def learn(self, images: Tensor, labels: Tensor, *, last: bool) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        """Adds a batch to the means. Returns the loss and the logits of the means before that."""
+        before = self.loss_and_logits(images, labels)
+        self.add_to_means(images, labels)
         self.optimizers().step()  # type: ignore[union-attr]
-        return loss
+        return before
 
-    @torch.no_grad()
-    def learn(self, images: Tensor, labels: Tensor) -> None:
-        """Adds a batch to the means. The mean of a digit without images is black."""
+    def add_to_means(self, images: Tensor, labels: Tensor) -> None:
+        """The mean of a digit without images is black."""
         pixels = images.flatten(1).long()  # (B, 784)
         total = partial(self.trainer.strategy.reduce, reduce_op="sum")  # over all processes
         self.counts += total(labels.bincount(minlength=10))  # (10,)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from mnist_exp.models.classifier import DigitClassifier, EpochMetrics
+from mnist_exp.models.classifier import DigitClassifier
 
 
 def linear_weights(inputs: int, outputs: int) -> tuple[nn.Parameter, nn.Parameter]:
@@ -115,7 +115,8 @@ class SGD(Optimizer):
 class ScratchClassifier(DigitClassifier):
     """A `DigitClassifier` that trains with the network's own `backward`, without autograd.
 
-    Raises ValueError for label_smoothing, which this `backward` does not have.
+    Raises ValueError for label_smoothing, which this `backward` does not have, and for gradients that are clipped or
+    accumulated.
     """
 
     net: ScratchMLP
@@ -124,20 +125,21 @@ class ScratchClassifier(DigitClassifier):
         super().__init__(**settings)
         if self.label_smoothing:
             raise ValueError("model=scratch does not support label smoothing: leave model.label_smoothing at 0")
-        self.automatic_optimization = False  # training_step does backward and step itself
+        if self.gradient_clip_val or self.accumulate_grad_batches > 1:
+            raise ValueError(
+                "model=scratch neither clips nor accumulates gradients: leave trainer.gradient_clip_val and "
+                "trainer.accumulate_grad_batches as they are"
+            )
 
-    def shared_step(self, batch: tuple[Tensor, Tensor], metrics: EpochMetrics) -> tuple[Tensor, Tensor]:
-        images, labels = batch
+    def loss_and_logits(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         logits = self(images)
-        loss = cross_entropy(logits, labels)
-        metrics.update(loss, logits, labels)
-        return loss, logits
+        return cross_entropy(logits, labels), logits
 
     @torch.no_grad()
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        loss = super().training_step(batch, batch_idx)  # steps 1 and 2: forward and loss
+    def learn(self, images: Tensor, labels: Tensor, *, last: bool) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        loss, logits = self.loss_and_logits(images, labels)  # steps 1 and 2: forward and loss
 
-        gradients = self.net.backward(batch[1])  # step 3
+        gradients = self.net.backward(labels)  # step 3
         for weights, gradient in zip(self.net.parameters(), gradients, strict=True):
             # With several processes, each has a part of the batch, and all use the mean of their gradients.
             weights.grad = self.trainer.strategy.reduce(gradient.to(weights.dtype), reduce_op="mean")
@@ -145,4 +147,4 @@ class ScratchClassifier(DigitClassifier):
         self.optimizers().step()  # type: ignore[union-attr]  # step 4
         if self.scheduler is not None:
             self.lr_schedulers().step()  # type: ignore[union-attr]
-        return loss
+        return loss, logits

@@ -6,7 +6,6 @@ after every epoch.
 
 import logging
 import shutil
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ class RunCheckpoint(ModelCheckpoint):
         options = {"enable_version_counter": False, "auto_insert_metric_name": False} | options
         super().__init__(dirpath=dirpath, filename=filename, monitor=monitor, mode=mode, **options)
 
-    @cached_property  # Lightning asks for it six times a batch
+    @property
     def state_key(self) -> str:
         """Where a checkpoint holds the state of this callback. By default best and last could share one place."""
         return f"{type(self).__qualname__}{{'filename': {self.filename!r}}}"

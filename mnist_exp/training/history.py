@@ -32,26 +32,28 @@ class History(Checkpoint):
         self.epochs: list[dict[str, float]] = []
         self.images = 0
         self.seconds = 0.0
-        self._trained_at: float | None = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self._started_at = time.perf_counter()
-        self._trained_at = None
+        self._trained_at: float | None = None
+        self._images = 0
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *args: Any) -> None:  # noqa: ARG002
+        self._images += outputs["images"]
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self._trained_at = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        datamodule = trainer.datamodule  # type: ignore[attr-defined]
         seconds = (self._trained_at or time.perf_counter()) - self._started_at
-        batches = int(trainer.num_training_batches) * trainer.world_size
-        images = min(len(datamodule.train_indices), batches * datamodule.batch_size)  # the last batch may be smaller
+        # A process has its share of every batch. Where that does not come out even, the first one has an image more.
+        images = min(self._images * trainer.world_size, len(trainer.datamodule.train_indices))  # type: ignore[attr-defined]
         self.seconds += seconds
         self.images += images
         self.epochs.append({"epoch": trainer.current_epoch + 1, **logged_metrics(trainer), "seconds": seconds})
         figures = {"images_per_second": images / seconds}
         if trainer.optimizers:
-            figures["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+            figures["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         for logger in trainer.loggers:
             logger.log_metrics(figures, step=trainer.current_epoch + 1)
 

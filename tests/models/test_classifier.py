@@ -1,7 +1,7 @@
 """The classifier: preprocessing, metrics, training steps. python -m pytest tests/models/test_classifier.py -v"""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,6 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
-from mnist_exp.models import classifier
 from mnist_exp.models.classifier import MNIST_MEAN, MNIST_STD, DigitClassifier, EpochMetrics, NonFiniteLossError
 from mnist_exp.models.nets import CNN, MLP
 from mnist_exp.training.lightning_messages import hide_messages
@@ -194,8 +193,8 @@ def test_labels_are_smoothed_in_training_and_nowhere_else():
     images, labels = torch.zeros(1, 28, 28, dtype=torch.uint8), torch.tensor([3])
     images[0, 0, 3] = 255  # a logit of 1 for the true digit, 0 for the nine others
     rest = math.log(math.e + 9)
-    trained, _ = model.train().shared_step((images, labels), EpochMetrics())
-    tested, _ = model.eval().shared_step((images, labels), EpochMetrics())
+    trained, _ = model.train().loss_and_logits(images, labels)
+    tested, _ = model.eval().loss_and_logits(images, labels)
     assert tested.item() == pytest.approx(rest - 1)
     assert trained.item() == pytest.approx(rest - 0.82)  # 0.8 and a tenth of 0.2 on the true digit
     assert linear().label_smoothing == 0
@@ -203,7 +202,7 @@ def test_labels_are_smoothed_in_training_and_nowhere_else():
 
 def test_an_empty_batch_has_the_loss_0():
     images, labels = random_batches(1)[0]
-    loss, _ = linear().shared_step((images[:0], labels[:0]), EpochMetrics())
+    loss, _ = linear().loss_and_logits(images[:0], labels[:0])
     assert loss.item() == 0
 
 
@@ -240,20 +239,3 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(count: int, bad:
 def test_a_model_without_an_optimizer_cannot_be_trained():
     with pytest.raises(AssertionError, match="optimizer"):
         linear(optimizer=None).configure_optimizers()
-
-
-# --- Lightning's private parts ---
-
-
-def test_lightning_still_notes_its_hook_in_current_fx_name():
-    """The name that `DigitClassifier.__setattr__` knows. If Lightning drops it, the shortcut there can go."""
-    noted: list[str | None] = []
-
-    class Watched(DigitClassifier):
-        def training_step(self, batch: Any, batch_idx: int) -> Any:
-            noted.append(self.__dict__.get(classifier.LIGHTNING_HOOK_NAME))
-            return super().training_step(batch, batch_idx)
-
-    make: Callable[..., Any] = partial(torch.optim.SGD, lr=0.1)
-    fit(Watched(name="watched", net=nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), optimizer=make), random_batches(1))
-    assert noted == ["training_step"]

@@ -71,7 +71,8 @@ def test_mean_and_variance_are_those_of_numpy(small_digits: tuple[Digits, Digits
     trainer = OneProcess()  # the model refers to it weakly
     model.trainer = trainer
     for part in (slice(0, 120), slice(120, 300)):
-        model.learn(images[part], labels[part])
+        with torch.no_grad():
+            model.add_to_means(images[part], labels[part])
     x = images.flatten(1).numpy() / 255
     x = (x - 0.1307) / 0.3081 if standardize else x
     means = np.stack([x[labels.numpy() == digit].mean(axis=0) for digit in range(10)])
@@ -86,7 +87,8 @@ def test_a_single_image_has_the_smallest_variance_and_unseen_digits_are_black():
     model = MeanDigitClassifier(name="mean", net=NearestMean(temperature=1.0), standardize=False)
     trainer = OneProcess()  # the model refers to it weakly
     model.trainer = trainer
-    model.learn(torch.full((1, 28, 28), 51, dtype=torch.uint8), torch.tensor([4]))
+    with torch.no_grad():
+        model.add_to_means(torch.full((1, 28, 28), 51, dtype=torch.uint8), torch.tensor([4]))
     assert model.net.variance.item() == pytest.approx(1 / 255**2)
     assert torch.allclose(model.net.means[4], torch.full((784,), 0.2))
     assert model.net.means.sum().item() == pytest.approx(0.2 * 784, rel=1e-5)

@@ -93,14 +93,14 @@ def test_training_is_that_of_the_perceptron_with_sgd(composed: Compose, extra: l
 @pytest.mark.usefixtures("small_mnist")
 def test_no_autograd_graph_is_built(composed: Compose, monkeypatch: pytest.MonkeyPatch):
     recorded = []
-    shared_step = ScratchClassifier.shared_step
+    learn = ScratchClassifier.learn
 
-    def watched(self: ScratchClassifier, *args: Any) -> tuple[Tensor, Tensor]:
-        loss, logits = shared_step(self, *args)
+    def watched(self: ScratchClassifier, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        loss, logits = learn(self, *args, **kwargs)
         recorded.append(loss.requires_grad or logits.requires_grad)
         return loss, logits
 
-    monkeypatch.setattr(ScratchClassifier, "shared_step", watched)
+    monkeypatch.setattr(ScratchClassifier, "learn", watched)
     train(composed("model=scratch", "trainer.max_epochs=1"))
     assert recorded
     assert not any(recorded)

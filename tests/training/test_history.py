@@ -12,12 +12,11 @@ from mnist_exp.training.history import History, Milestones, logged_metrics
 def trainer(**fields) -> SimpleNamespace:
     defaults = {
         "current_epoch": 2,
-        "num_training_batches": 4,
         "world_size": 1,
         "optimizers": [],
         "loggers": [],
         "callback_metrics": {"val/acc": torch.tensor(0.123456789), "step": torch.tensor(3.0)},
-        "datamodule": SimpleNamespace(train_indices=range(1000), batch_size=50),
+        "datamodule": SimpleNamespace(train_indices=range(1000)),
     }
     return SimpleNamespace(**defaults | fields)
 
@@ -47,6 +46,8 @@ def test_an_epoch_has_its_number_from_1_its_metrics_and_its_training_time(clock:
     optimizer = SimpleNamespace(param_groups=[{"lr": 0.5}, {"lr": 1.0}])
     clock += [10.0, 12.0]  # start, validation
     history.on_train_epoch_start(None, None)
+    history.on_train_batch_end(None, None, {"images": 150}, None, 0)
+    history.on_train_batch_end(None, None, {"images": 50}, None, 1)
     history.on_validation_start(None, None)
     history.on_train_epoch_end(trainer(loggers=[logger], optimizers=[optimizer]), None)
     assert history.epochs == [{"epoch": 3, "val/acc": 0.1234568, "seconds": 2.0}]
@@ -63,17 +64,16 @@ def test_without_validation_an_epoch_lasts_to_its_end(clock: list[float]):
     assert history.epochs[0]["seconds"] == 5.0
 
 
-@pytest.mark.parametrize(
-    ("batches", "world_size", "images"), [(4, 1, 200), (4, 2, 400), (20, 1, 1000), (21, 1, 1000), (20, 2, 1000)]
-)
+@pytest.mark.parametrize(("seen", "world_size", "images"), [(200, 1, 200), (200, 2, 400), (501, 2, 1000)])
 def test_images_are_counted_over_all_processes_and_never_twice(
-    clock: list[float], batches: int, world_size: int, images: int
+    clock: list[float], seen: int, world_size: int, images: int
 ):
     history = History({})
     for start in (0.0, 10.0):
         clock += [start, start + 4.0]
         history.on_train_epoch_start(None, None)
-        history.on_train_epoch_end(trainer(num_training_batches=float(batches), world_size=world_size), None)
+        history.on_train_batch_end(None, None, {"images": seen}, None, 0)
+        history.on_train_epoch_end(trainer(world_size=world_size), None)
     assert (history.images, history.seconds) == (2 * images, 8.0)
     assert history.images_per_second == images / 4
 
