@@ -12,7 +12,7 @@ HIDDEN_WARNINGS = (
     ".*LeafSpec.*deprecated",  # Lightning 2.6 uses a name that torch 2.15 changed
     ".*does not have many workers.*",  # batches are cut from memory: a worker would only slow it down
     ".*(Skipping val loop|Total length of `list` across ranks is zero)",  # wanted: data.val_size=0
-    "You're resuming from a checkpoint that ended before the epoch",  # it compares steps with blocks; the classifier checks
+    "You're resuming from a checkpoint that ended before the epoch",  # it takes blocks for steps; the model checks
     "Checkpoint directory .* exists and is not empty",  # wanted: a job of a sweep is run again
 )
 

@@ -89,7 +89,7 @@ def assert_same(one: nn.Module, other: nn.Module) -> None:
         {"dropout": 0.5},
         {"accumulate_grad_batches": 3},
     ],
-    ids=str,
+    ids=["plain", "schedule", "momentum", "clipped", "dropout", "accumulated"],
 )
 def test_blocks_of_sixteen_batches_end_with_the_weights_of_single_ones(settings: dict[str, Any]):
     single, block = (trained(made(block_images=images, **settings)) for images in (0, 160))
@@ -357,7 +357,7 @@ def test_an_optimizer_is_made_ready_for_a_graph_and_back():
         (Update, {"accumulate": 2}),
         (HookedUpdate, {"hooks": True}),
     ],
-    ids=str,
+    ids=["graph", "network", "device", "optimizer", "accumulated", "hooks"],
 )
 def test_a_graph_is_used_on_a_gpu_where_all_allow_it(
     kind: type, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
