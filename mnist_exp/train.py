@@ -60,6 +60,9 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
         default_root_dir=str(run_dir),
     )
 
+    on_gpu = trainer.strategy.root_device.type == "cuda"
+    torch.set_float32_matmul_precision(cfg.matmul_precision if on_gpu else "highest")
+
     # Read the pixels. Each phase is timed by itself.
     seconds = Stopwatch()
     with seconds("prepare"):

@@ -188,7 +188,8 @@ def needs_hooks(trainer: Any) -> bool:
 
 def can_be_recorded(optimizer: Optimizer) -> bool:
     """Whether all that the optimizer counts is on the GPU. Another one would replay the counts of the recording."""
-    return type(optimizer) is SGD or all("capturable" in group for group in optimizer.param_groups)
+    fused_sgd = type(optimizer) is SGD and all(group["fused"] for group in optimizer.param_groups)
+    return fused_sgd or all("capturable" in group for group in optimizer.param_groups)
 
 
 def set_capturable(optimizer: Optimizer, capturable: bool) -> None:

@@ -152,7 +152,7 @@ def sweep(cfg: "DictConfig") -> Iterator[Row]:
     ours, theirs = interleave({OURS: together, many: apart}, cfg.bench.repeats_slow, warm_up=False).values()
     what = f"{cfg.bench.jobs} trainings of 20 batches"
     yield row("sweep", what, OURS, ours, note="one sweep")
-    yield row("sweep", what, many, theirs, ratio=ratio(ours, theirs), target=0.35)
+    yield row("sweep", what, many, theirs, ratio=ratio(ours, theirs), target=0.19)
 
 
 def scale(cfg: "DictConfig") -> Iterator[Row]:

@@ -74,12 +74,13 @@ def test_without_a_ratio_the_target_is_of_the_median():
     assert not row("csv", "peak", "ours", [100, 160, 900], target=150).met
 
 
-def test_accuracies_further_apart_than_half_a_point_are_missed():
-    from scripts.bench.training import accuracy_row
+def test_two_loops_over_the_same_batches_differ_by_nothing():
+    from scripts.bench.training import difference_row
 
-    assert accuracy_row("stock", "mlp", "stock", [0.974], [0.970]).met
-    assert not accuracy_row("stock", "mlp", "stock", [0.974], [0.968]).met
-    assert "equal in every round" in accuracy_row("loop", "mlp", "bare", [0.974, 0.971], [0.974, 0.971]).note
+    one, other = [{"acc": 0.974}, {"acc": 0.971}], [{"acc": 0.974}, {"acc": 0.972}]
+    assert difference_row("mlp 64", one, one).met
+    assert difference_row("mlp 64", one, other).high == pytest.approx(0.1)
+    assert not difference_row("mlp 64", one[1:], other[1:]).met
 
 
 def test_the_goal_is_reached_at_the_first_epoch_whose_mean_is_high_enough():
