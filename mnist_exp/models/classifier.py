@@ -235,10 +235,15 @@ class DigitClassifier(LightningModule):
         return [optimizer], [self.scheduler(optimizer, total_steps=self.steps_in_training())]
 
     def steps_in_training(self) -> int:
-        """The optimizer steps of the whole training. Lightning's own estimate would count blocks."""
+        """The optimizer steps of the whole training. Lightning's own estimate would count blocks.
+
+        Raises ValueError where neither epochs nor steps limit it.
+        """
         trainer: Any = self.trainer
         if not hasattr(self.datamodule, "batches_in_epoch"):
             return int(trainer.estimated_stepping_batches)
+        if trainer.max_epochs == trainer.max_steps == -1:
+            raise ValueError("a schedule must know when training ends: set trainer.max_epochs or trainer.max_steps")
         if trainer.max_epochs == -1:
             return trainer.max_steps
         steps = self.steps_in_epoch() * trainer.max_epochs

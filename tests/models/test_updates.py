@@ -153,6 +153,11 @@ def test_steps_and_batches_are_counted_one_by_one(settings: dict[str, Any], step
     assert model.last_trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
 
 
+def test_a_schedule_must_know_the_end():
+    with pytest.raises(ValueError, match=r"set trainer\.max_epochs or trainer\.max_steps"):
+        trained(made(scheduler=cosine), max_epochs=-1, max_time="00:00:01:00")
+
+
 def test_accumulated_batches_are_one_larger_batch():
     """Batch normalisation and a last batch of another size would tell them apart: here is neither."""
     settings = {"optimizer": partial(torch.optim.SGD, lr=0.1), "block_images": 40}
