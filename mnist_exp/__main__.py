@@ -26,6 +26,10 @@ def main() -> None:
         runpy.run_module(f"mnist_exp.{name}", run_name="__main__", alter_sys=True)
     elif name in ("--help", "-h"):
         print(usage())
+    elif name == "--complete":  # called by bash with the program, the current word and the one before
+        from mnist_exp.cli.completion import complete
+
+        complete(sys.argv[3] if len(sys.argv) > 3 else "", COMMANDS)
     elif name == "--version":
         print(package_version())
     else:

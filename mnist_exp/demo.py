@@ -21,7 +21,7 @@ def demo(cfg: "DictConfig") -> None:
         from mnist_exp.web.server import make_app
         from mnist_exp.web.shown_models import show_models
     except ModuleNotFoundError as error:
-        raise ValueError(f"the demo needs its extra ({error}): uv pip install -e '.[demo]'") from error
+        raise ValueError(f"the demo needs more packages ({error}): pip install starlette uvicorn h11") from error
 
     # Listen before the models are loaded: a port in use is reported at once. A browser that connects early waits.
     with contextlib.suppress(KeyboardInterrupt), listen(cfg.host, cfg.port) as socket:

@@ -64,10 +64,7 @@ def check_formats(formats: Iterable[str]) -> None:
         raise ValueError(f"formats is a list of {', '.join(FORMATS)}, such as formats=[onnx], not {formats}")
     missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
     if "onnx" in formats and missing:
-        raise ValueError(
-            f"ONNX needs {', '.join(missing)}: run pip install -e '.[export]' in the project's folder, or leave it out "
-            "with formats=[pt2]"
-        )
+        raise ValueError(f"ONNX needs more packages: pip install {' '.join(missing)}, or leave it out: formats=[pt2]")
 
 
 def write_model_card(

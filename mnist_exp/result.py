@@ -166,7 +166,12 @@ def environment(device: str) -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str:
-    """What git prints of the source tree; empty where there is no git or no repository."""
+    """What git prints of the source tree; empty where there is no git or no repository.
+
+    An installed package has none: the repository around its site-packages would be somebody else's.
+    """
+    if not (SOURCE_ROOT / ".git").exists():
+        return ""
     try:
         return subprocess.run(
             ["git", "-C", str(SOURCE_ROOT), *arguments], capture_output=True, text=True, check=True, timeout=10

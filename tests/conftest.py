@@ -1,5 +1,6 @@
 """Small data that behaves like MNIST, and the way to a configuration."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,17 @@ from mnist_exp.cli.overrides import CONF
 from mnist_exp.data.digits import Digits
 
 torch.set_num_threads(1)  # the suite's tensors are small: threads would only wait for each other
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests run on the CPU, and so do the programs that they start, except for `pytest -m gpu`."""
+    if config.option.markexpr != "gpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs an NVIDIA GPU")
 
 
 def drawn(label: int, *, seed: int) -> np.ndarray:

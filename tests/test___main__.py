@@ -3,6 +3,7 @@
 python -m pytest tests/test___main__.py -v
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from zipfile import ZipFile
 import pytest
 
 from mnist_exp.__main__ import COMMANDS, usage
+from mnist_exp.data.csv_file import write_csv
+from mnist_exp.data.digits import Digits
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,10 +70,43 @@ def test_a_command_gets_the_arguments_after_its_name(tmp_path: Path):
     assert "lr: 0.5" in done.stdout
 
 
-def test_the_wheel_works_from_any_folder(wheel: Path, tmp_path: Path):
-    done = run("train", "--cfg", "job", "data=csv", cwd=tmp_path, path=wheel)
-    assert "CSVDataModule" in done.stdout
-    assert done.returncode == 0
+@pytest.mark.parametrize(
+    ("typed", "word", "completed"),  # bash gives the part after = as the word
+    [
+        ("mnist-exp tr", "tr", ["train "]),
+        ("mnist-exp ", "", [f"{command} " for command in COMMANDS]),
+        ("mnist-exp train trainer.max_e", "trainer.max_e", ["trainer.max_epochs="]),
+        ("mnist-exp train data=csv model=ml", "ml", ["mlp"]),
+        ("mnist-exp train optimizer=", "=", ["adam", "adamw", "sgd", "sgd_momentum", "sgd_scaled"]),
+        ("mnist-exp train nonsense data=", "=", []),
+        ("mnist-exp trian data=", "=", []),
+    ],
+)
+def test_bash_completes_commands_and_settings(
+    typed: str, word: str, completed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COMP_LINE", typed)
+    monkeypatch.setenv("COMP_POINT", str(len(typed)))
+    done = run("--complete", "mnist-exp", word, "", cwd=tmp_path)
+    assert done.stdout.splitlines() == completed
+    assert done.stderr == ""
+
+
+def test_the_wheel_trains_in_any_folder_and_writes_nothing_elsewhere(
+    wheel: Path, tmp_path: Path, small_digits: tuple[Digits, Digits]
+):
+    for name, digits in zip(("train.csv", "test.csv"), small_digits, strict=True):
+        write_csv(tmp_path / name, digits.images.numpy(), digits.labels.numpy())
+    installed = files_in(wheel)
+    done = run(
+        "train", "data=csv", "data.train_csv=train.csv", "data.test_csv=test.csv", "data.val_size=50",
+        "model=mlp", "trainer=cpu", "trainer.max_epochs=1", "threads=1", "logger=none", cwd=tmp_path, path=wheel,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "outputs" / "runs" / "csv-mlp").iterdir()
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["status"], result["environment"]["commit"]) == ("finished", "")
+    assert files_in(wheel) == installed
 
 
 def test_the_wheel_holds_the_configuration_and_the_pages_and_no_more(wheel: Path):

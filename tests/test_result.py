@@ -1,6 +1,7 @@
 """result.json: what is written is read again, and what is no result is refused by name."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,19 @@ def test_a_phase_that_comes_twice_adds_up(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_environment_names_versions_and_source():
     assert environment("cpu").keys() >= {"python", "torch", "lightning", "device", "commit", "dirty"}
+
+
+def test_an_installed_package_does_not_name_the_commit_of_the_repository_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    site_packages = tmp_path / "venv" / "site-packages"
+    site_packages.mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "-C", str(tmp_path), *who, "commit", "-q", "--allow-empty", "-m", "theirs"], check=True)
+    commits = []
+    for root in (tmp_path, site_packages):
+        monkeypatch.setattr("mnist_exp.result.SOURCE_ROOT", root)
+        commits.append(environment("cpu")["commit"])
+    assert len(commits[0]) == 40
+    assert commits[1] == ""

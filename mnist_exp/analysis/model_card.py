@@ -177,7 +177,7 @@ def recipe(config: Mapping[str, Any], checkpoint: Mapping[str, Any], known: Mapp
         ["seed", code(checkpoint["seed"])],
     ]
     typed = " ".join(shlex.quote(plain_text(override)) for override in known.get("overrides", []))
-    again = f"```bash\npython -m mnist_exp.train {typed}\n```" if "overrides" in known else ""
+    again = f"```bash\npython -m mnist_exp.train {typed}\n```" if typed else ""  # nothing is typed in a Python program
     return paragraphs("## Recipe", markdown_table("As configured", ["", "value"], rows), again)
 
 

@@ -22,6 +22,7 @@ from mnist_exp.suggestions import did_you_mean
 
 PACKAGE = Path(__file__).parents[1]
 CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"  # in a wheel, in the repository
+LAUNCHERS = {"joblib": "hydra-joblib-launcher", "submitit": "hydra-submitit-launcher"}  # the package of each
 ABSENT = object()  # in place of a value, where a configuration does not have the key
 
 
@@ -92,7 +93,11 @@ def compose(config_name: str, *overrides: str) -> DictConfig:
     try:
         return hydra.compose(config_name, list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise OverrideError(" ".join(str(error).split())) from error
+        message = " ".join(str(error).split())
+        for name, package in LAUNCHERS.items():
+            if f"Could not find 'hydra/launcher/{name}" in message:
+                message = f"the launcher {name} is not installed: pip install {package}"
+        raise OverrideError(message) from error
 
 
 # --- groups ---

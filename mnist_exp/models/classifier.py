@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule, LightningModule
 from torch import Tensor, nn
@@ -14,6 +16,9 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from mnist_exp.models.updates import BLOCK_IMAGES, make_update
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MNIST_MEAN, MNIST_STD = 0.1307, 0.3081  # of the 60,000 training images, scaled to 0..1
 CHECK_EVERY = 100  # batches between two checks that the losses are finite: each check waits for the GPU
@@ -59,8 +64,26 @@ class EpochMetrics(nn.Module):
         return {"loss": self.loss.compute(), "acc": self.acc.compute()}
 
 
+def as_batch(images: Tensor) -> Tensor:
+    """uint8 images (B, 28, 28), from such images, from (B, 1, 28, 28), or from one image (28, 28).
+
+    Raises ValueError for another type or shape.
+    """
+    if images.dtype != torch.uint8:
+        raise ValueError(
+            f"images have the type {images.dtype}, not torch.uint8: give pixels from 0 (background) to 255 (ink). "
+            "For pixels from 0 to 1: (255 * images).round().to(torch.uint8)"
+        )
+    shape = tuple(images.shape)
+    if shape[-2:] != (28, 28) or not (len(shape) in (2, 3) or (len(shape) == 4 and shape[1] == 1)):
+        raise ValueError(f"images have the shape {shape}, not (B, 28, 28), (B, 1, 28, 28) or (28, 28)")
+    return images if len(shape) == 3 else images.reshape(-1, 28, 28)
+
+
 class DigitClassifier(LightningModule):
     """Takes uint8 images (B, 28, 28) and returns float logits (B, 10). It scales the pixels itself.
+
+    Images (B, 1, 28, 28) and a single image (28, 28) are taken as well, and others are refused: see `as_batch`.
 
     name: the model's name in result.json.
     net: float (B, 1, 28, 28) -> logits (B, 10).
@@ -112,17 +135,38 @@ class DigitClassifier(LightningModule):
         self.train_metrics, self.val_metrics, self.test_metrics = EpochMetrics(), EpochMetrics(), EpochMetrics()
 
     def forward(self, images: Tensor) -> Tensor:
-        x = images.unsqueeze(1).to(self.dtype)  # (B, 1, 28, 28)
+        x = as_batch(images).unsqueeze(1).to(self.dtype)  # (B, 1, 28, 28)
         return self.net(x * self.scale + self.shift)
 
     @torch.inference_mode()
-    def probabilities(self, images: Tensor, *, batch_size: int = 1000) -> Tensor:
+    def probabilities(self, images: "Tensor | NDArray[np.uint8]", *, batch_size: int = 1000) -> Tensor:
         """The probabilities of the ten digits, float32 (N, 10) on the CPU, for uint8 images (N, 28, 28) on any device.
 
+        images: also a NumPy array, and the other shapes that `as_batch` takes.
         batch_size: images in one forward pass; it limits the memory that this takes.
+
+        Raises ValueError for images of another type or shape.
         """
+        images = as_batch(images if isinstance(images, Tensor) else torch.tensor(np.asarray(images)))
         batches = images.split(batch_size) if len(images) else [images]
         return torch.cat([self(batch.to(self.device)).float().softmax(dim=1).cpu() for batch in batches])
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]  # a checkpoint has the network's settings: none are to be given
+        cls, checkpoint_path: str | Path, map_location: Any = None, *, network: str | None = None
+    ) -> Self:
+        """The classifier of a run's checkpoint, in evaluation mode and without an optimizer.
+
+        map_location: the device to put it on; None for the CPU. network: see `checkpoint.load_classifier`.
+
+        Raises CheckpointError for a file that cannot be used, or that holds a classifier of another class.
+        """
+        from mnist_exp.models.checkpoint import CheckpointError, load_classifier
+
+        model, _ = load_classifier(checkpoint_path, network)
+        if not isinstance(model, cls):
+            raise CheckpointError(f"{checkpoint_path} holds a {type(model).__name__}, not a {cls.__name__}")
+        return model.to(map_location or "cpu")
 
     def loss_and_logits(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The mean loss of a batch, and its logits, float (B, 10)."""
@@ -228,7 +272,11 @@ class DigitClassifier(LightningModule):
             raise NonFiniteLossError(f"the {stage} loss is not finite {where}: try a smaller learning rate")
 
     def configure_optimizers(self) -> Any:
-        assert self.optimizer is not None, "a model without an optimizer can only be evaluated"
+        if self.optimizer is None:
+            raise ValueError(
+                "a classifier without an optimizer, such as one from a checkpoint, can only be evaluated: to train it, "
+                "set model.optimizer to a function of the parameters, such as torch.optim.Adam"
+            )
         optimizer = self.optimizer(self.parameters())
         if self.scheduler is None:
             return optimizer

@@ -7,7 +7,8 @@ a file only if it answers as the checkpoint does.
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from statistics import median
@@ -22,6 +23,11 @@ from mnist_exp.models.classifier import DigitClassifier
 
 TOLERANCE = 1e-4  # between two probabilities: float32 sums in another order differ by about 1e-6, large ones by 1e-5
 WARM_UP, REPEATS = 20, 200  # images answered before time is taken, and while it is
+HIDDEN_WARNINGS = (
+    "No complete tensor found in the group",  # weights in channels_last: `compare_answers` shows that they are read
+    "The given buffer is not writable",  # torch 2.11 reads a .pt2 in this way
+    ".*LeafSpec.*deprecated",  # torch 2.11's ONNX exporter uses what torch deprecates
+)
 
 Answer = Callable[[Tensor], Tensor]  # images uint8 (B, 28, 28) -> probabilities float32 (B, 10)
 
@@ -90,15 +96,23 @@ def trace(classifier: DigitClassifier) -> ExportedProgram:
     return torch.export.export(Probabilities(classifier).eval(), (images,), dynamic_shapes=({0: Dim("batch")},))
 
 
+@contextmanager
+def warnings_hidden() -> Iterator[None]:
+    """Hides warnings of torch about its own doings."""
+    with warnings.catch_warnings():
+        for message in HIDDEN_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        yield
+
+
+@warnings_hidden()
 def write_pt2(program: ExportedProgram, path: Path) -> None:
     content = BytesIO()  # on a full disk torch's own writer would end the whole program
-    with warnings.catch_warnings():
-        # torch warns of weights in the memory format channels_last. `compare_answers` shows that they are read right.
-        warnings.filterwarnings("ignore", message="No complete tensor found in the group")
-        torch.export.save(program, content)
+    torch.export.save(program, content)
     path.write_bytes(content.getbuffer())
 
 
+@warnings_hidden()
 def read_pt2(path: Path) -> Answer:
     with path.open("rb") as file:
         module = torch.export.load(file).module()
@@ -110,6 +124,7 @@ def read_pt2(path: Path) -> Answer:
     return answer
 
 
+@warnings_hidden()
 def write_onnx(program: ExportedProgram, path: Path) -> None:
     for name in ("onnx_ir", "onnxscript"):  # they log each step of their optimizer
         logging.getLogger(name).setLevel(logging.WARNING)

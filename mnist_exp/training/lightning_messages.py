@@ -6,10 +6,12 @@ import warnings
 HIDDEN_MESSAGES = (
     "Tip: ",  # advertisements
     "TPU available",
+    "You are using a CUDA device",  # advises a lower precision: trainer.precision decides that here
     "`Trainer.fit` stopped: `max_epochs=",  # the run's last log line says how many epochs it took
 )
 HIDDEN_WARNINGS = (
     ".*LeafSpec.*deprecated",  # Lightning 2.6 uses a name that torch 2.15 changed
+    "GPU available but not used",  # wanted: trainer=cpu
     ".*does not have many workers.*",  # batches are cut from memory: a worker would only slow it down
     ".*(Skipping val loop|Total length of `list` across ranks is zero)",  # wanted: data.val_size=0
     "You're resuming from a checkpoint that ended before the epoch",  # it takes blocks for steps; the model checks

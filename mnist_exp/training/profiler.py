@@ -30,7 +30,8 @@ class Profile(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         if trainer.current_epoch == 0 and batch_idx == self.first:
-            self.profile = profile()
+            # acc_events=True: without it torch 2.11 warns that a second measurement would replace the first.
+            self.profile = profile(acc_events=True)
             self.profile.start()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:

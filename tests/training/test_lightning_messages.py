@@ -16,6 +16,7 @@ from mnist_exp.training.lightning_messages import MessageFilter, hide_messages
         ("`Trainer.fit` stopped: `max_epochs=3` reached.", False),
         ("`Trainer.fit` stopped: `max_steps=3` reached.", True),
         ("GPU available: True (cuda), used: True", True),
+        ("You are using a CUDA device ('NVIDIA H200') that has Tensor Cores. To properly utilize them, ...", False),
         ("epoch 1/3", True),
     ],
 )
@@ -36,5 +37,6 @@ def test_warnings_are_hidden_by_name():
     hide_messages()
     warnings.warn("The 'train_dataloader' does not have many workers which may be a bottleneck", stacklevel=1)
     warnings.warn("Checkpoint directory /a/b exists and is not empty.", stacklevel=1)
+    warnings.warn("GPU available but not used. You can set it by doing `Trainer(accelerator='gpu')`.", stacklevel=1)
     with pytest.raises(UserWarning, match="another"):
         warnings.warn("another", stacklevel=1)
