@@ -24,12 +24,12 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
         raise ValueError(f"suite={cfg.suite.name} needs suite.path=...: the folder or file with the digits")
 
     import torch
-    from hydra.utils import instantiate
     from omegaconf import OmegaConf
     from rich.console import Console
     from rich.markup import escape
 
     from mnist_exp.analysis.scores import describe_checkpoint, score, table, write_evaluation
+    from mnist_exp.cli.instantiation import instantiate
     from mnist_exp.data.digits import fingerprint
     from mnist_exp.models.checkpoint import load_classifier
     from mnist_exp.result import environment

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 def train(cfg: "DictConfig") -> dict[str, Any]:
     """Train and test once. Returns the fields of result.json that come from it (mnist_exp/result.py)."""
     import torch
-    from hydra.utils import instantiate
     from omegaconf import OmegaConf
     from pytorch_lightning import seed_everything
 
+    from mnist_exp.cli.accelerators import check_accelerator
+    from mnist_exp.cli.instantiation import instantiate
     from mnist_exp.models.checkpoint import check_resumable
     from mnist_exp.result import Stopwatch
     from mnist_exp.training.checkpoint_io import AtomicCheckpointIO
@@ -31,6 +32,10 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from mnist_exp.training.run import training_results
     from mnist_exp.training.seeding import SeedEveryEpoch
     from mnist_exp.training.tensorboard import TestPanels
+    from mnist_exp.training.trainer_options import without_overfit_batches
+
+    check_accelerator(cfg.trainer.accelerator)
+    cfg = without_overfit_batches(cfg)
 
     # Seed before anything is made: the jobs of a sweep share one process.
     hide_messages()
@@ -74,17 +79,18 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     with seconds("fit"):
         trainer.fit(model, datamodule, ckpt_path=cfg.ckpt_path)
     with seconds("test"):
-        tested_epoch = load_best_weights(model, configured.best)
+        tested = load_best_weights(model, configured.get("best"))
         trainer.test(model, datamodule, verbose=False)
 
-    return training_results(trainer, history, milestones, seconds, tested_epoch=tested_epoch)
+    return training_results(trainer, history, milestones, seconds, tested=tested)
 
 
 @command("train")
 def main(cfg: "DictConfig") -> float:
+    from mnist_exp.cli.instantiation import without_leftovers
     from mnist_exp.training.run import run_and_record
 
-    return run_and_record(train, cfg)
+    return run_and_record(train, without_leftovers(cfg))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from torch import nn
 from mnist_exp.files import WriteError
 from mnist_exp.result import ResultError, RunResult, Stopwatch
 from mnist_exp.training import run
+from mnist_exp.training.checkpoints import ChosenWeights
 from mnist_exp.training.run import (
     device_name,
     identification,
@@ -273,7 +274,9 @@ def test_the_metrics_are_those_of_the_tested_epoch(tested_epoch: int | None, epo
     history = SimpleNamespace(
         epochs=[{"epoch": 1, "val/acc": 0.9}, {"epoch": 2, "val/acc": 0.8}], images_per_second=5.0
     )
-    results = training_results(trainer(), history, SimpleNamespace(results=[]), Stopwatch(), tested_epoch=tested_epoch)
+    results = training_results(
+        trainer(), history, SimpleNamespace(results=[]), Stopwatch(), tested=ChosenWeights(tested_epoch, {})
+    )
     assert results["epoch"] == epoch
     assert results["metrics"] == {"val/acc": acc, "test/acc": 0.75}
     assert results["history"] == history.epochs
@@ -284,7 +287,9 @@ def test_the_metrics_are_those_of_the_tested_epoch(tested_epoch: int | None, epo
 
 def test_a_run_without_a_whole_epoch_has_test_metrics_alone():
     history = SimpleNamespace(epochs=[], images_per_second=0.0)
-    results = training_results(trainer(), history, SimpleNamespace(results=[]), Stopwatch(), tested_epoch=None)
+    results = training_results(
+        trainer(), history, SimpleNamespace(results=[]), Stopwatch(), tested=ChosenWeights(None, {})
+    )
     assert results["epoch"] is None
     assert results["metrics"] == {"test/acc": 0.75}
 
