@@ -5,6 +5,7 @@ python -m mnist_exp.train optimizer._target_=torch.optim.NAdam
 
 import inspect
 import logging
+import pydoc
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
@@ -23,9 +24,12 @@ logger = logging.getLogger(__name__)
 
 
 def instantiate(settings: Any, **arguments: Any) -> Any:
-    """What `hydra.utils.instantiate` makes. Raises the error of the class, not Hydra's report about it."""
+    """What `hydra.utils.instantiate` makes. Raises the error of the class, not Hydra's report about it.
+
+    Classes get plain lists and dicts: what an optimizer keeps of its arguments goes into checkpoints.
+    """
     try:
-        return hydra.utils.instantiate(settings, **arguments)
+        return hydra.utils.instantiate(settings, _convert_="all", **arguments)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, (ValueError, RuntimeError, OSError)):  # their messages are written for users
@@ -66,7 +70,8 @@ def typed_keys() -> Iterator[str]:
 def argument_names(target: str) -> set[str] | None:
     """The names of what a class or function takes. None if it takes any name, or if that cannot be known."""
     try:
-        parameters = inspect.signature(hydra.utils.get_object(target)).parameters.values()
+        located: Any = pydoc.locate(target)
+        parameters = inspect.signature(located).parameters.values()
     except Exception:  # such as a module that cannot be imported: `instantiate` says so
         return None
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)

@@ -180,6 +180,8 @@ def contradiction(settings: Any) -> str | None:
     trainer = settings["trainer"]
     if all(trainer.get(end) in (-1, None) for end in ("max_epochs", "max_steps", "max_time")):
         return "training would not end: set trainer.max_epochs, trainer.max_steps or trainer.max_time"
+    if settings.get("scheduler") and trainer.get("max_epochs") == trainer.get("max_steps") == -1:
+        return "a scheduler plans for a number of steps: set trainer.max_epochs or trainer.max_steps"
     least, most = trainer.get("min_epochs"), trainer.get("max_epochs")
     if type(least) is int and type(most) is int and least > most != -1:
         return f"trainer.min_epochs={least} is more than trainer.max_epochs={most}"

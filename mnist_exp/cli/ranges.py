@@ -108,6 +108,7 @@ RANGES = {
     "data.val_size": between(0, MAX_IMAGES),
     "data.placement": one_of("auto", "device", "host"),
     "model.label_smoothing": BELOW_ONE,
+    "model.block_images": between(0, MAX_IMAGES),
     "model.net.channels": list_of(UNITS),
     "model.net.hidden": UNITS | list_of(UNITS),
     "model.net.temperature": ABOVE_ZERO,

@@ -97,7 +97,7 @@ class Milestones(Callback):
         most = trainer.max_epochs or 0  # -1 for no limit
         self.out_of_reach = {epoch for epoch in self.epochs if -1 < most < epoch}
         if self.out_of_reach:
-            logger.warning("milestones %s will not be measured: the run has %d epochs", sorted(self.out_of_reach), most)
+            logger.warning("milestones %s will not be measured: the last epoch is %d", sorted(self.out_of_reach), most)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         if missed := self.epochs - self.out_of_reach - {row["epoch"] for row in self.results}:

@@ -1,6 +1,16 @@
-"""An option of Lightning's Trainer that needs more than the Trainer."""
+"""The options of Lightning's Trainer that need more than the Trainer."""
+
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+
+# The model takes these and the Trainer the values here: the model itself makes the optimizer steps, and Lightning
+# refuses to clip or accumulate gradients for such a model.
+STEP_OPTIONS: dict[str, Any] = {
+    "gradient_clip_val": None,
+    "gradient_clip_algorithm": None,
+    "accumulate_grad_batches": 1,
+}
 
 
 def without_overfit_batches(cfg: DictConfig) -> DictConfig:

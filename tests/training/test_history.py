@@ -132,7 +132,7 @@ def test_milestones_that_are_not_reached_are_named(caplog: pytest.LogCaptureFixt
     endless.on_train_start(trainer(max_epochs=-1), None)
     endless.on_train_end(trainer(max_epochs=-1), None)
     assert caplog.messages == [
-        "milestones [5] will not be measured: the run has 3 epochs",
+        "milestones [5] will not be measured: the last epoch is 3",
         "milestones [2] were not measured: training ended earlier",
         "milestones [5] were not measured: training ended earlier",
     ]
