@@ -86,10 +86,10 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     with seconds("fit"):
         trainer.fit(model, datamodule, ckpt_path=cfg.ckpt_path)
     with seconds("test"):
-        tested = load_best_weights(model, configured.get("best"))
+        weights = load_best_weights(model, configured.get("best"))
         trainer.test(model, datamodule, verbose=False)
 
-    return training_results(trainer, history, milestones, seconds, tested=tested)
+    return training_results(trainer, history, milestones, seconds, weights=weights)
 
 
 @command("train")

@@ -81,14 +81,14 @@ def recorded_config(cfg: DictConfig) -> dict[str, Any]:
 
 
 def training_results(
-    trainer: "Trainer", history: "History", milestones: "Milestones", seconds: Stopwatch, *, tested: "ChosenWeights"
+    trainer: "Trainer", history: "History", milestones: "Milestones", seconds: Stopwatch, *, weights: "ChosenWeights"
 ) -> dict[str, Any]:
     """The fields of a finished run's result that come from training and test."""
     from mnist_exp.training.history import logged_metrics
 
     datamodule, model = trainer.datamodule, trainer.lightning_module  # type: ignore[attr-defined]
     epochs = history.epochs
-    row = next((row for row in epochs if row["epoch"] == tested.epoch), epochs[-1] if epochs else {})
+    row = next((row for row in epochs if row["epoch"] == weights.epoch), epochs[-1] if epochs else {})
     test_metrics = {key: value for key, value in logged_metrics(trainer).items() if key.startswith("test/")}
     return {
         "data": {
@@ -98,9 +98,9 @@ def training_results(
             "val": len(datamodule.val_indices),
             "test": len(datamodule.test),
         },
-        "model": {"name": model.name, "parameters": sum(weights.numel() for weights in model.parameters())},
+        "model": {"name": model.name, "parameters": sum(each.numel() for each in model.parameters())},
         "epoch": row.get("epoch"),
-        "metrics": {key: value for key, value in row.items() if "/" in key} | tested.metrics | test_metrics,
+        "metrics": {key: value for key, value in row.items() if "/" in key} | weights.metrics | test_metrics,
         "history": epochs,
         "milestones": milestones.results,
         "seconds": seconds.seconds,
@@ -166,8 +166,8 @@ def is_main_process() -> bool:
 def report_end(run_dir: Path, result: RunResult) -> None:
     """One line in the log and, after a single run, a summary on the screen."""
     logger.info(
-        "finished: test accuracy %.2f%% after epoch %s of %s, fit in %.1f s",
-        100 * result.metrics.get("test/acc", float("nan")),
+        "finished: %s after epoch %s of %s, fit in %.1f s",
+        f"test accuracy {result.metrics['test/acc']:.2%}" if "test/acc" in result.metrics else "not tested,",
         result.epoch,
         len(result.history),
         result.seconds["fit"],
