@@ -22,6 +22,7 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in COMMANDS:
         del sys.argv[1]
+        sys.path.insert(0, "")  # as `python -m` does: a class of your own is found in the present folder
         # Lightning starts further processes, and Hydra names the log, by the module that runs as __main__.
         runpy.run_module(f"mnist_exp.{name}", run_name="__main__", alter_sys=True)
     elif name in ("--help", "-h"):

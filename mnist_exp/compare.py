@@ -31,6 +31,7 @@ def compare(cfg: "DictConfig") -> Path:
     from mnist_exp.analysis.publish import check_free, publish, report_folder
     from mnist_exp.analysis.report import write_report
     from mnist_exp.analysis.runs import collect
+    from mnist_exp.cli.working import working
 
     # Where the report goes: nothing else may be there.
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
@@ -43,16 +44,17 @@ def compare(cfg: "DictConfig") -> Path:
 
     # Read the runs, compare them, write it down.
     asked = plain["compare"]
-    study = collect(paths, epochs=as_list(asked["epochs"]), borrow=as_list(asked["borrow"]))
-    report = write_report(
-        study,
-        name=name,
-        start=asked["from"],
-        end=asked["to"],
-        pictures=lambda fingerprint: mnist_pictures(Path(plain["data_dir"]), fingerprint),
-        command=command_line(),
-    )
-    publish(report, study, folder)
+    with working("comparing the runs"):
+        study = collect(paths, epochs=as_list(asked["epochs"]), borrow=as_list(asked["borrow"]))
+        report = write_report(
+            study,
+            name=name,
+            start=asked["from"],
+            end=asked["to"],
+            pictures=lambda fingerprint: mnist_pictures(Path(plain["data_dir"]), fingerprint),
+            command=command_line(),
+        )
+        publish(report, study, folder)
     show(report, folder)
     return folder
 

@@ -25,11 +25,10 @@ def demo(cfg: "DictConfig") -> None:
 
     # Listen before the models are loaded: a port in use is reported at once. A browser that connects early waits.
     with contextlib.suppress(KeyboardInterrupt), listen(cfg.host, cfg.port) as socket:
-        import torch
-
+        from mnist_exp.cli.threads import set_threads
         from mnist_exp.models.checkpoint import load_classifier
 
-        torch.set_num_threads(cfg.threads)
+        set_threads(cfg.threads)
         models = show_models({path: load_classifier(path, cfg.network) for path in paths})
         host, port = socket.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

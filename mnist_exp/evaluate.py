@@ -24,23 +24,24 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
         raise ValueError(f"suite={cfg.suite.name} needs suite.path=...: the folder or file with the digits")
 
     import torch
-    from hydra.utils import instantiate
     from omegaconf import OmegaConf
     from rich.console import Console
-    from rich.markup import escape
 
     from mnist_exp.analysis.scores import describe_checkpoint, score, table, write_evaluation
+    from mnist_exp.cli.instantiation import instantiate
+    from mnist_exp.cli.threads import set_threads
+    from mnist_exp.cli.working import working
     from mnist_exp.data.digits import fingerprint
     from mnist_exp.models.checkpoint import load_classifier
     from mnist_exp.result import environment
 
     # Read the checkpoints and the digits before the first long computation.
-    torch.set_num_threads(cfg.threads or torch.get_num_threads())
+    set_threads(cfg.threads)
     accelerator = torch.accelerator.current_accelerator(check_available=True) or "cpu"
     device = torch.device(accelerator if cfg.device == "auto" else cfg.device)
     models = {path: load_classifier(path, cfg.network) for path in run_dirs}
     suite = instantiate(cfg.suite)
-    with Console(stderr=True).status(f"reading {escape(suite.label)}"):
+    with working(f"reading {suite.label}"):
         subsets = dict(suite.subsets())
     if not subsets:
         raise ValueError(f"suite={suite.name} has nothing to test on: all its sets were skipped")
@@ -54,7 +55,7 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
     evaluations = {}
     for path, (model, config) in models.items():
         model.to(device)
-        with Console(stderr=True).status(f"testing {escape(str(path))}"):
+        with working(f"testing {path}"):
             probs = {name: model.probabilities(digits.images).numpy() for name, digits in subsets.items()}
         figures = score(subsets, probs) | {"checkpoint": describe_checkpoint(path, config), **conditions}
         evaluations[write_evaluation(run_dirs[path], suite.label, figures, subsets, probs)] = figures

@@ -31,25 +31,25 @@ def export(cfg: "DictConfig") -> list[Path]:
     run_dirs = run_folders(cfg.ckpt_path)
     check_formats(cfg.formats)
 
-    import torch
     from rich.console import Console
-    from rich.markup import escape
 
     from mnist_exp.analysis.model_card import ExportedFile, files_table
     from mnist_exp.analysis.scores import describe_checkpoint
+    from mnist_exp.cli.threads import set_threads
+    from mnist_exp.cli.working import working
     from mnist_exp.data.image_datamodule import load_mnist
     from mnist_exp.models.checkpoint import load_classifier
     from mnist_exp.models.export_formats import write_files
 
     # Read the checkpoints and the images before the first long computation.
-    torch.set_num_threads(cfg.threads or torch.get_num_threads())
+    set_threads(cfg.threads)
     models = {path: load_classifier(path, cfg.network) for path in run_dirs}
     _, test = load_mnist(Path(cfg.data_dir))
 
     cards = []
     for path, (model, config) in models.items():
         run_dir = run_dirs[path]
-        with Console(stderr=True).status(f"exporting {escape(str(path))}"):
+        with working(f"exporting {path}"):
             files = write_files(model, path, run_dir / "export", formats=cfg.formats, images=test.images)
             rows = [ExportedFile(*file) for file in files]
             cards.append(write_model_card(run_dir, model, describe_checkpoint(path, config), config, rows, test))

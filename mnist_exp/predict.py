@@ -31,18 +31,21 @@ def predict(cfg: "DictConfig") -> "tuple[list[Prediction], dict[str, str]]":
     if not cfg.images:
         raise ValueError("images=... is needed: files, folders, patterns such as images='photos/*.jpg', or a .csv")
 
-    import torch
     from rich.console import Console
 
     from mnist_exp.analysis import picture_predictions
+    from mnist_exp.cli.threads import set_threads
+    from mnist_exp.cli.working import working
     from mnist_exp.models.checkpoint import load_classifier
 
-    torch.set_num_threads(cfg.threads or torch.get_num_threads())
+    set_threads(cfg.threads)
     model, _ = load_classifier(ckpt_path, cfg.network)
-    digits = picture_predictions.read_digits(cfg.images, photo=cfg.photo)
+    with working(f"reading {cfg.images}"):
+        digits = picture_predictions.read_digits(cfg.images, photo=cfg.photo)
     if not digits.images:
         raise ValueError(picture_predictions.list_failures(digits.failures))
-    found = picture_predictions.predict_each(model, digits.images)
+    with working(f"predicting {len(digits.images):,} digits"):
+        found = picture_predictions.predict_each(model, digits.images)
 
     console = Console()
     if cfg.show is True or (cfg.show == "auto" and len(found) <= MAX_DRAWN):

@@ -3,6 +3,7 @@
 python -m mnist_exp.train data=csv trainer.max_epochs=3
 """
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,20 @@ from mnist_exp.cli.command import command
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+log = logging.getLogger(__name__)
+
 
 def train(cfg: "DictConfig") -> dict[str, Any]:
     """Train and test once. Returns the fields of result.json that come from it (mnist_exp/result.py)."""
-    import torch
-    from hydra.utils import instantiate
     from omegaconf import OmegaConf
     from pytorch_lightning import seed_everything
 
+    from mnist_exp.cli.accelerators import check_accelerator
+    from mnist_exp.cli.instantiation import instantiate
+    from mnist_exp.cli.threads import set_threads
+    from mnist_exp.cli.working import working
     from mnist_exp.models.checkpoint import check_resumable
+    from mnist_exp.models.registry import check_network
     from mnist_exp.result import Stopwatch
     from mnist_exp.training.checkpoint_io import AtomicCheckpointIO
     from mnist_exp.training.checkpoints import load_best_weights
@@ -27,34 +33,40 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from mnist_exp.training.lightning_messages import hide_messages
     from mnist_exp.training.lightning_speedups import unset_nvml_check
     from mnist_exp.training.predictions import Predictions
+    from mnist_exp.training.progress import BusyMachine
     from mnist_exp.training.resuming import warn_of_other_settings
     from mnist_exp.training.run import training_results
     from mnist_exp.training.seeding import SeedEveryEpoch
     from mnist_exp.training.tensorboard import TestPanels
+    from mnist_exp.training.trainer_options import STEP_OPTIONS, without_overfit_batches
+
+    check_accelerator(cfg.trainer.accelerator)
+    cfg = without_overfit_batches(cfg)
 
     # Seed before anything is made: the jobs of a sweep share one process.
     hide_messages()
     unset_nvml_check()
     seed_everything(cfg.seed, verbose=False)
-    torch.set_num_threads(cfg.threads or torch.get_num_threads())
+    set_threads(cfg.threads)
     run_dir = Path(cfg.run_dir)
 
     # The data, the model, the callbacks and the trainer.
-    datamodule = instantiate(cfg.data)
-    model = instantiate(cfg.model, gradient_clip_val=cfg.trainer.gradient_clip_val)
     config: Any = OmegaConf.to_container(cfg, resolve=True)
+    check_network(config["model"]["net"])
+    datamodule = instantiate(cfg.data)
+    model = instantiate(cfg.model, **{option: cfg.trainer[option] for option in STEP_OPTIONS})
     if cfg.ckpt_path:
         warn_of_other_settings(check_resumable(cfg.ckpt_path, model), config)
     history, milestones = History(config), Milestones(cfg.milestones)
     predictions = Predictions(run_dir / "predictions.npz")
     configured = instantiate(cfg.callbacks)
-    callbacks = [SeedEveryEpoch(cfg.seed), history, milestones, predictions, TestPanels(config)]
+    callbacks = [SeedEveryEpoch(cfg.seed), history, milestones, predictions, TestPanels(config), BusyMachine()]
     callbacks += [callback for callback in configured.values() if callback]
     logger = instantiate(cfg.logger) or False
     trainer = instantiate(
         cfg.trainer,
         callbacks=callbacks,
-        gradient_clip_val=None,  # the model clips: it makes the optimizer steps
+        **STEP_OPTIONS,
         logger=logger,
         plugins=[AtomicCheckpointIO()],
         default_root_dir=str(run_dir),
@@ -65,26 +77,27 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
 
     # Read the pixels. Each phase is timed by itself.
     seconds = Stopwatch()
-    with seconds("prepare"):
+    with seconds("prepare"), working("looking for the digits", say=log.info):
         datamodule.prepare_data()
-    with seconds("setup"):
+    with seconds("setup"), working("reading the digits", say=log.info):
         datamodule.setup()
 
     # Train. Then test, once, the weights that validation chose.
     with seconds("fit"):
         trainer.fit(model, datamodule, ckpt_path=cfg.ckpt_path)
     with seconds("test"):
-        tested_epoch = load_best_weights(model, configured.best)
+        weights = load_best_weights(model, configured.get("best"))
         trainer.test(model, datamodule, verbose=False)
 
-    return training_results(trainer, history, milestones, seconds, tested_epoch=tested_epoch)
+    return training_results(trainer, history, milestones, seconds, weights=weights)
 
 
 @command("train")
 def main(cfg: "DictConfig") -> float:
+    from mnist_exp.cli.instantiation import without_leftovers
     from mnist_exp.training.run import run_and_record
 
-    return run_and_record(train, cfg)
+    return run_and_record(train, without_leftovers(cfg))
 
 
 if __name__ == "__main__":

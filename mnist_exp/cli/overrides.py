@@ -17,7 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.cli import resolvers  # noqa: F401  # registers what conf/ uses
-from mnist_exp.cli.ranges import RANGES, out_of_range, too_many_processes
+from mnist_exp.cli.accelerators import missing_accelerator, too_many_processes
+from mnist_exp.cli.ranges import KNOWN_CLASSES, RANGES, REMOVABLE, out_of_range
 from mnist_exp.suggestions import did_you_mean
 
 PACKAGE = Path(__file__).parents[1]
@@ -70,7 +71,7 @@ def single_overrides(override: Override) -> list[str]:
 def compose_job(config_name: str, overrides: list[str]) -> DictConfig:
     """One configuration. Its groups are composed first: they decide which keys exist, and of which type they are."""
     parsed = [parse(text) for text in overrides]
-    groups = [override for override in parsed if is_group(override)]
+    groups = [override for override in parsed if is_group(override) and not override.is_delete()]
     for override in groups:
         check_group(override)
     base = compose(config_name, *(override.input_line or "" for override in groups))
@@ -79,6 +80,8 @@ def compose_job(config_name: str, overrides: list[str]) -> DictConfig:
     for override in keys:
         if not override.is_add():
             check_key(override, before)
+        if override.is_delete():
+            check_removable(override.key_or_group)
     cfg = compose(config_name, *overrides) if keys else base
     after = OmegaConf.to_container(cfg, resolve=False)
     for override in keys:
@@ -134,7 +137,18 @@ def check_key(override: Override, settings: Any) -> None:
     if key.startswith("hydra") or key in known:
         return
     groups = [path.name for path in CONF.iterdir() if path.is_dir()]
-    raise OverrideError(f"there is no {key!r} in the configuration{did_you_mean(key, known + groups)} (see --help)")
+    node = key.rpartition(".")[0]
+    is_argument = f"{node}._target_" in known
+    hint = f", +{override.input_line} gives the class of {node} another argument" if is_argument else ""
+    raise OverrideError(
+        f"there is no {key!r} in the configuration{did_you_mean(key, known + groups)} (see --help{hint})"
+    )
+
+
+def check_removable(key: str) -> None:
+    if key.endswith("._target_") or not key.startswith(REMOVABLE):
+        none = f", such as {key}=none" if "none" in group_options(key) else f": {key}=..."
+        raise OverrideError(f"~{key}: {key} cannot be left out, only set to another value{none}")
 
 
 def check_type(override: Override, before: Any, after: Any) -> None:
@@ -158,13 +172,36 @@ def check_type(override: Override, before: Any, after: Any) -> None:
 def check_ranges(settings: Any) -> None:
     for key in RANGES:
         value = raw_value(settings, key, default=ABSENT)
-        if value is ABSENT or is_interpolation(value):
+        if value is ABSENT or is_interpolation(value) or is_argument_of_own_class(key, settings):
             continue
         if problem := out_of_range(key, value):
             raise OverrideError(problem)
-    devices = raw_value(settings, "trainer.devices")
-    if problem := too_many_processes(raw_value(settings, "trainer.accelerator"), devices):
+    if "trainer" in settings and (problem := contradiction(settings)):
         raise OverrideError(problem)
+
+
+def contradiction(settings: Any) -> str | None:
+    """What is wrong with the settings of a run taken together, in one sentence. None if nothing is."""
+    trainer = settings["trainer"]
+    if all(trainer.get(end) in (-1, None) for end in ("max_epochs", "max_steps", "max_time")):
+        return "training would not end: set trainer.max_epochs, trainer.max_steps or trainer.max_time"
+    if settings.get("scheduler") and trainer.get("max_epochs") == trainer.get("max_steps") == -1:
+        return "a scheduler plans for a number of steps: set trainer.max_epochs or trainer.max_steps"
+    least, most = trainer.get("min_epochs"), trainer.get("max_epochs")
+    if type(least) is int and type(most) is int and least > most != -1:
+        return f"trainer.min_epochs={least} is more than trainer.max_epochs={most}"
+    has_validation = trainer.get("limit_val_batches") != 0 and raw_value(settings, "data.val_size") != 0
+    if raw_value(settings, "callbacks.early_stopping") and not has_validation:
+        return "callbacks=early_stopping needs validation: data.val_size and trainer.limit_val_batches must not be 0"
+    if problem := too_many_processes(trainer.get("accelerator"), trainer.get("devices")):
+        return problem
+    return missing_accelerator(trainer.get("accelerator"))
+
+
+def is_argument_of_own_class(key: str, settings: Any) -> bool:
+    """Whether a key belongs to a class of the user's own, of which this package knows no limits."""
+    target = raw_value(settings, f"{key.rpartition('.')[0]}._target_")
+    return target is not None and not str(target).startswith(KNOWN_CLASSES)
 
 
 def raw_value(node: Any, key: str, default: Any = None) -> Any:

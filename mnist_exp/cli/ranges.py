@@ -1,6 +1,7 @@
 """Which values a key may have. Hydra does not know that a batch holds at least one image: this check does."""
 
-import os
+import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,9 @@ from mnist_exp.suggestions import did_you_mean
 
 MAX_IMAGES = 1_000_000  # in a batch or a validation set; MNIST has 70,000
 MAX_DEVICES = 16  # of one machine: each is a process that takes about half a gigabyte
+MAX_EPOCHS = 1_000_000
+MAX_BATCHES = 1_000_000_000  # and steps
+MAX_UNITS = 1_000_000  # of a layer
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,10 @@ class Range:
     def __contains__(self, value: object) -> bool:
         return self.holds(value)
 
+    def __or__(self, other: "Range") -> "Range":
+        """The values of both."""
+        return Range(f"{self.description}, or {other.description}", lambda value: value in self or value in other)
+
     def __repr__(self) -> str:
         return f"<Range: {self.description}>"
 
@@ -42,47 +50,125 @@ def one_of(*names: str) -> Range:
     return Range(f"one of: {', '.join(names)}", lambda value: str(value) in names, choices=names)
 
 
-def _is_devices(value: Any) -> bool:
-    number = type(value) is int and (value == -1 or 1 <= value <= MAX_DEVICES)
-    indices = isinstance(value, list) and 1 <= len(value) <= MAX_DEVICES and all(type(each) is int for each in value)
-    return value == "auto" or number or indices
+def number(description: str, holds: Callable[[float], bool]) -> Range:
+    """Whole numbers and others; never nan or an infinity."""
+    return Range(description, lambda value: type(value) in (int, float) and math.isfinite(value) and holds(value))
 
 
-def _is_batches(value: Any) -> bool:
-    number = type(value) is int and value >= 0
-    share = type(value) is float and 0 <= value <= 1
-    return value is None or number or share
+def list_of(range_: Range, *, count: int | None = None) -> Range:
+    """Lists whose items are in a range. count: how many they have; None for any number."""
+
+    def holds(value: Any) -> bool:
+        return isinstance(value, list) and count in (None, len(value)) and all(item in range_ for item in value)
+
+    return Range(f"a list of {count or ''} items, each {range_.description}".replace("  ", " "), holds)
 
 
-ABOVE_ZERO = Range("a number above 0", lambda value: type(value) in (int, float) and value > 0)
-SHARE = Range("a number from 0 to below 1", lambda value: type(value) in (int, float) and 0 <= value < 1)
-BATCHES = Range("a number of batches, a share of them such as 0.5, or null for all", _is_batches)
-DEVICES = Range(f"auto, -1 for all, a number from 1 to {MAX_DEVICES}, or a list of GPUs such as [0,2]", _is_devices)
-THREADS = Range("a whole number from 1 to 1,024, or null", lambda value: value is None or value in between(1, 1024))
-AUTO_OR_BOOL = Range("auto, true or false", lambda value: value == "auto" or isinstance(value, bool))
+def _is_duration(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\d+:\d\d:\d\d:\d\d", value) is not None and value.strip("0:") != ""
 
+
+NULL = Range("null", lambda value: value is None)
+BOOL = Range("true or false", lambda value: isinstance(value, bool))
+AUTO = Range("auto", lambda value: value == "auto")
+NO_LIMIT = Range("-1 for no limit", lambda value: type(value) is int and value == -1)
+ABOVE_ZERO = number("a number above 0", lambda value: value > 0)
+AT_LEAST_ZERO = number("a number of at least 0", lambda value: value >= 0)
+SHARE = number("a number from 0 to 1", lambda value: 0 <= value <= 1)
+BELOW_ONE = number("a number from 0 to below 1", lambda value: 0 <= value < 1)
+PART = Range("a share of them such as 0.5", lambda value: type(value) is float and 0 < value <= 1)
+NO_BATCHES = Range("0 for none", lambda value: type(value) in (int, float) and value == 0)
+TRAIN_BATCHES = Range("a number of batches", lambda value: value in between(1, MAX_BATCHES)) | PART
+ALL = Range("null for all", NULL.holds)
+BATCHES = TRAIN_BATCHES | NO_BATCHES | ALL
+DURATION = Range("days:hours:minutes:seconds such as 00:01:30:00", _is_duration)
+DEVICES = (
+    Range("auto, -1 for all", lambda value: value == "auto" or value in NO_LIMIT)
+    | between(1, MAX_DEVICES)
+    | Range(
+        "a list of GPUs such as [0,2]",
+        lambda value: value in list_of(between(0, 10_000)) and 1 <= len(value) <= MAX_DEVICES,
+    )
+)
+SEED = between(0, 2**32 - 1)  # the seeds of numpy
+UNITS = between(1, MAX_UNITS)
+THREADS = between(1, 1024) | NULL
+AUTO_OR_BOOL = AUTO | BOOL
+COUNT = between(0, MAX_BATCHES)
+
+# The keys with a number, and those whose values are names that Lightning or this package would refuse late or not at
+# all. tests/cli/test_ranges.py looks whether each number in conf/ is here.
 RANGES = {
-    "seed": between(0, 2**32 - 1),  # the seeds of numpy
+    "seed": SEED,
     "threads": THREADS,
+    "milestones": list_of(between(1, MAX_EPOCHS)),
+    "data.seed": SEED,
     "data.batch_size": between(1, MAX_IMAGES),
     "data.eval_batch_size": between(1, MAX_IMAGES),
     "data.val_size": between(0, MAX_IMAGES),
     "data.placement": one_of("auto", "device", "host"),
-    "model.label_smoothing": SHARE,
+    "model.label_smoothing": BELOW_ONE,
+    "model.block_images": between(0, MAX_IMAGES),
+    "model.net.channels": list_of(UNITS),
+    "model.net.hidden": UNITS | list_of(UNITS),
+    "model.net.temperature": ABOVE_ZERO,
+    "model.optimizer.lr": ABOVE_ZERO,
     "optimizer.lr": ABOVE_ZERO,
-    "photo": AUTO_OR_BOOL,
-    "show": AUTO_OR_BOOL,
-    "suite.photo": AUTO_OR_BOOL,
-    "trainer.max_epochs": between(1, 1_000_000),
+    "optimizer.betas": list_of(BELOW_ONE, count=2),
+    "optimizer.momentum": BELOW_ONE,
+    "optimizer.weight_decay": AT_LEAST_ZERO,
+    "optimizer.batch_size": between(1, MAX_IMAGES),
+    "optimizer.reference": between(1, MAX_IMAGES),
+    "scheduler.warmup": SHARE,
+    **{f"augment.{key}": AT_LEAST_ZERO for key in ("strength", "geometry", "elastic")},
+    **{f"augment.{key}": SHARE for key in ("stretch", "squeeze", "pen", "ink", "camera", "paper")},
+    "trainer.num_nodes": between(1, 10_000),
     "trainer.devices": DEVICES,
-    "trainer.limit_train_batches": BATCHES,
+    "trainer.max_epochs": between(1, MAX_EPOCHS) | NO_LIMIT,
+    "trainer.min_epochs": between(1, MAX_EPOCHS) | NULL,
+    "trainer.max_steps": between(1, MAX_BATCHES) | NO_LIMIT,
+    "trainer.max_time": DURATION | NULL,
+    "trainer.limit_train_batches": TRAIN_BATCHES | ALL,
     "trainer.limit_val_batches": BATCHES,
     "trainer.limit_test_batches": BATCHES,
+    "trainer.overfit_batches": TRAIN_BATCHES | NO_BATCHES,
+    "trainer.val_check_interval": TRAIN_BATCHES | NULL,
+    "trainer.check_val_every_n_epoch": between(1, MAX_EPOCHS) | NULL,
+    "trainer.accumulate_grad_batches": between(1, MAX_BATCHES),
+    "trainer.gradient_clip_val": AT_LEAST_ZERO | NULL,
+    "trainer.gradient_clip_algorithm": one_of("norm", "value"),
+    "trainer.num_sanity_val_steps": COUNT | NO_LIMIT,
+    "trainer.log_every_n_steps": COUNT,
+    "trainer.fast_dev_run": BOOL | between(1, MAX_BATCHES),
     "trainer.accelerator": one_of("auto", "cpu", "gpu", "cuda", "mps", "tpu"),
     "trainer.precision": one_of(
         "32-true", "32", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true", "64", "bf16", "16"
     ),
+    "callbacks.early_stopping.patience": COUNT,
+    "callbacks.early_stopping.min_delta": AT_LEAST_ZERO,
+    "callbacks.profile.skip": COUNT,
+    "callbacks.profile.batches": between(1, MAX_BATCHES),
+    **{
+        f"suite.{place}{key}": range_
+        for place in ("", "corruptions.")  # alone, and within suite=all
+        for key, range_ in {"severity": between(0, 5), "seed": SEED, "every": between(1, MAX_IMAGES)}.items()
+    },
+    "photo": AUTO_OR_BOOL,
+    "show": AUTO_OR_BOOL,
+    "suite.photo": AUTO_OR_BOOL,
+    "port": between(0, 65_535),
+    "compare.epochs": list_of(between(1, MAX_EPOCHS)),
+    **{f"bench.{key}": between(1, 1000) for key in ("repeats", "repeats_slow", "seeds", "example_epochs", "jobs")},
+    "bench.example_seeds": between(0, 1000),
+    "bench.scales": list_of(between(1, 1000)),
 }
+
+# Of these classes the limits above are known. A class of one's own judges its arguments itself.
+KNOWN_CLASSES = ("mnist_exp.", "torch.", "pytorch_lightning.")
+
+# Without these keys a class takes its own default. The other keys are read by this package or have a default that
+# surprises: without trainer.max_epochs, Lightning trains 1,000 epochs.
+REMOVABLE = ("callbacks.", "optimizer.", "scheduler.", "augment.", "logger.", "model.net.", "model.optimizer.", "hydra")
 
 
 def out_of_range(key: str, value: Any) -> str | None:
@@ -91,11 +177,3 @@ def out_of_range(key: str, value: Any) -> str | None:
     if allowed is None or value in allowed:
         return None
     return f"{key} is {allowed.description}, not {value!r}{did_you_mean(str(value), allowed.choices)}"
-
-
-def too_many_processes(accelerator: Any, devices: Any) -> str | None:
-    """What is wrong with `trainer.devices` on the processor, where each device is a process. None if nothing is."""
-    most = max(2, os.cpu_count() or 1)
-    if accelerator != "cpu" or type(devices) is not int or devices <= most:
-        return None
-    return f"trainer.devices is at most {most} on this machine's processor (a process for each core), not {devices}"

@@ -5,25 +5,25 @@ pooling and ReLU the order makes no difference to the result.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from torch import Tensor, nn
 
 
 class MLP(nn.Sequential):
-    """The perceptron of PyTorch's quickstart tutorial, 669,706 parameters.
+    """A perceptron; by default that of PyTorch's quickstart tutorial, 669,706 parameters.
 
     (B, 1, 28, 28) -> flatten (B, 784) -> 512 -> ReLU -> 512 -> ReLU -> (B, 10)
+
+    hidden: the units of each hidden layer, such as [512, 256]; a single number stands for two layers of so many.
     """
 
-    def __init__(self, *, hidden: int = 512) -> None:
-        super().__init__(
-            nn.Flatten(),
-            nn.Linear(28 * 28, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, 10),
-        )
+    def __init__(self, *, hidden: int | list[int] = 512) -> None:
+        units = [hidden, hidden] if isinstance(hidden, int) else hidden
+        layers: list[nn.Module] = [nn.Flatten()]
+        for inputs, outputs in pairwise([28 * 28, *units]):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        super().__init__(*layers, nn.Linear(units[-1] if units else 28 * 28, 10))
 
 
 class CNN(nn.Sequential):

@@ -12,7 +12,8 @@ python -m mnist_exp.evaluate ckpt_path=... network=my_module.MyNet
 import inspect
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, TypeVar, get_args, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import torch
 from torch import nn
@@ -66,6 +67,22 @@ def build_classifier(model: Mapping[str, Any], own: type[nn.Module] | None) -> D
     return classifier(name=model["name"], net=build(network, arguments), standardize=model["standardize"]).eval()
 
 
+def check_network(net: Mapping[str, Any]) -> None:
+    """Refuses, before training, a network of this package that could not be loaded from its checkpoint.
+
+    net: `model.net` of the configuration. Raises ValueError.
+    """
+    network = look_up(net["_target_"], NETWORKS)
+    if network is None:
+        return
+    arguments = {key: value for key, value in net.items() if not key.startswith("_")}
+    try:
+        check_arguments(network, arguments)
+        check_size(network, arguments, required=True)
+    except CheckpointError as error:
+        raise ValueError(f"model.net cannot be used: {error}") from error
+
+
 def look_up(name: str, registry: Mapping[str, type[Class]]) -> type[Class] | None:
     """The class of this name. Only the last part counts: the class may have moved since the file was written."""
     return registry.get(name.rpartition(".")[2] if name.startswith(OUR_MODULES) else name)
@@ -89,6 +106,7 @@ def check_arguments(network: type[nn.Module], arguments: Mapping[str, Any]) -> N
 
 EXPECTED = {
     int: "a whole number of at least 1",
+    int | list[int]: f"a whole number of at least 1, or a list of up to {MAX_ITEMS} of them",
     float: "a number above 0",
     tuple[int, int]: "two whole numbers of at least 1",
     tuple[int, int, int, int]: "four whole numbers of at least 1",
@@ -101,7 +119,13 @@ def has_type(value: Any, hint: Any) -> bool:
     if hint is float:
         return type(value) in (int, float) and 0 < value <= MAX_ARGUMENT
     each = get_args(hint)
-    return isinstance(value, (list, tuple)) and len(value) == len(each) and all(map(has_type, value, each))
+    if isinstance(hint, UnionType):
+        return any(has_type(value, kind) for kind in each)
+    if not isinstance(value, (list, tuple)):
+        return False
+    if get_origin(hint) is list:
+        return len(value) <= MAX_ITEMS and all(has_type(item, each[0]) for item in value)
+    return len(value) == len(each) and all(map(has_type, value, each))
 
 
 def check_plain(arguments: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ after every epoch.
 import logging
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
@@ -21,7 +21,7 @@ class RunCheckpoint(ModelCheckpoint):
     """Writes `filename`.ckpt at the end of an epoch: of the best by `monitor`, or of the latest where that is None.
 
     Best and last are two callbacks, because ModelCheckpoint's own `save_last` writes only when there is a new best.
-    Without validation data nothing can be monitored, and the latest epoch is written.
+    Without validation nothing can be monitored, and the latest epoch is written.
 
     options: those of ModelCheckpoint, such as `every_n_epochs=5`. Two have another default here, False:
         `enable_version_counter`, so that a file is overwritten, and `auto_insert_metric_name`, which would put a "="
@@ -48,9 +48,11 @@ class RunCheckpoint(ModelCheckpoint):
         return f"{type(self).__qualname__}{{'filename': {self.filename!r}}}"
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if not trainer.datamodule.val_size:  # type: ignore[attr-defined]
+        if not (trainer.datamodule.val_size and trainer.limit_val_batches):  # type: ignore[attr-defined]
             self.monitor = None
             self.save_top_k = min(self.save_top_k, 1)
+        if self.monitor is None:  # Lightning would wait for a validation
+            self._save_on_train_epoch_end = True
         super().setup(trainer, pl_module, stage)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -79,14 +81,25 @@ class RunCheckpoint(ModelCheckpoint):
         }
 
 
-def load_best_weights(model: LightningModule, checkpoint: ModelCheckpoint) -> int | None:
-    """Load the weights that `checkpoint` chose. Returns their epoch, counted from 1.
+class ChosenWeights(NamedTuple):
+    """epoch: counted from 1, None for the last. metrics: those of the validation that chose the weights."""
 
-    Where it wrote nothing, the model keeps its weights, and None is returned. Only weights are loaded: with the
-    trainer's `ckpt_path=` the callbacks, and so the history, would go back to that epoch, too.
+    epoch: int | None
+    metrics: dict[str, float]
+
+
+def load_best_weights(model: LightningModule, checkpoint: ModelCheckpoint | None) -> ChosenWeights:
+    """Load the weights that `checkpoint` chose, and say in the log where these are only the last ones.
+
+    Where it wrote nothing, the model keeps its weights. Only weights are loaded: with the trainer's `ckpt_path=` the
+    callbacks, and so the history, would go back to that epoch, too.
     """
-    if not checkpoint.best_model_path:
-        return None
+    if checkpoint is None or not checkpoint.best_model_path:
+        reason = "no validation has chosen a best epoch" if checkpoint else "there is no callbacks.best"
+        logger.info("%s: the last weights are tested", reason)
+        return ChosenWeights(None, {})
+    if checkpoint.monitor is None:
+        logger.info("no validation chooses among the epochs: the last weights are tested")
     content = read_checkpoint(Path(checkpoint.best_model_path))  # after a resume it can be a copy of another file
     model.load_state_dict(content["state_dict"])
-    return content["epoch"] + 1
+    return ChosenWeights(content["epoch"] + 1, content.get("metrics", {}))

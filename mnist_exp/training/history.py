@@ -1,5 +1,6 @@
 """What happened in each epoch: metrics, learning rate and speed, and the test set at milestones."""
 
+import logging
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from torch.nn import functional as F
+
+logger = logging.getLogger(__name__)
 
 SMALLEST_PROBABILITY = 1e-30  # keeps the logarithm finite
 
@@ -36,6 +39,7 @@ class History(Checkpoint):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self._started_at = time.perf_counter()
         self._trained_at: float | None = None
+        self._has_validated = False
         self._images = 0
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *args: Any) -> None:  # noqa: ARG002
@@ -43,6 +47,7 @@ class History(Checkpoint):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self._trained_at = time.perf_counter()
+        self._has_validated = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         seconds = (self._trained_at or time.perf_counter()) - self._started_at
@@ -50,12 +55,15 @@ class History(Checkpoint):
         images = min(self._images * trainer.world_size, len(trainer.datamodule.train_indices))  # type: ignore[attr-defined]
         self.seconds += seconds
         self.images += images
-        self.epochs.append({"epoch": trainer.current_epoch + 1, **logged_metrics(trainer), "seconds": seconds})
+        metrics = logged_metrics(trainer)
+        if not self._has_validated:  # Lightning keeps the metrics of an earlier epoch's validation
+            metrics = {key: value for key, value in metrics.items() if not key.startswith("val/")}
+        self.epochs.append({"epoch": trainer.current_epoch + 1, **metrics, "seconds": seconds})
         figures = {"images_per_second": images / seconds}
         if trainer.optimizers:
             figures["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
-        for logger in trainer.loggers:
-            logger.log_metrics(figures, step=trainer.current_epoch + 1)
+        for each in trainer.loggers:
+            each.log_metrics(figures, step=trainer.current_epoch + 1)
 
     def state_dict(self) -> dict[str, Any]:
         return {"epochs": self.epochs}
@@ -65,6 +73,7 @@ class History(Checkpoint):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
         checkpoint["config"] = self.config
+        checkpoint["metrics"] = {key: value for key, value in logged_metrics(trainer).items() if key.startswith("val/")}
 
     @property
     def images_per_second(self) -> float:
@@ -76,13 +85,23 @@ class Milestones(Callback):
 
     Nothing is chosen by these results.
 
-    epochs: counted from 1.
+    epochs: counted from 1. Those that the run does not reach are named in the log.
     results: `{"epoch": 3, "test/loss": ..., "test/acc": ...}` for each epoch that was reached.
     """
 
     def __init__(self, epochs: Iterable[int]) -> None:
         self.epochs = set(epochs)
         self.results: list[dict[str, float]] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        most = trainer.max_epochs or 0  # -1 for no limit
+        self.out_of_reach = {epoch for epoch in self.epochs if -1 < most < epoch}
+        if self.out_of_reach:
+            logger.warning("milestones %s will not be measured: the last epoch is %d", sorted(self.out_of_reach), most)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        if missed := self.epochs - self.out_of_reach - {row["epoch"] for row in self.results}:
+            logger.warning("milestones %s were not measured: training ended earlier", sorted(missed))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1

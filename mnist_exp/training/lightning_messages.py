@@ -16,6 +16,8 @@ HIDDEN_WARNINGS = (
     ".*(Skipping val loop|Total length of `list` across ranks is zero)",  # wanted: data.val_size=0
     "You're resuming from a checkpoint that ended before the epoch",  # it takes blocks for steps; the model checks
     "Checkpoint directory .* exists and is not empty",  # wanted: a job of a sweep is run again
+    "Experiment logs directory .* exists and is not empty",  # wanted: CSVLogger writes to the run folder
+    r"`ModelCheckpoint\(monitor=.* could not find",  # no validation has run yet; after one, this is an error
 )
 
 

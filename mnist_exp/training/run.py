@@ -21,6 +21,7 @@ from mnist_exp.training.run_summary import relative_to_here, run_summary
 if TYPE_CHECKING:
     from pytorch_lightning import Trainer
 
+    from mnist_exp.training.checkpoints import ChosenWeights
     from mnist_exp.training.history import History, Milestones
 
 RANKS = ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID")  # set by Lightning, torchrun and Slurm
@@ -80,17 +81,14 @@ def recorded_config(cfg: DictConfig) -> dict[str, Any]:
 
 
 def training_results(
-    trainer: "Trainer", history: "History", milestones: "Milestones", seconds: Stopwatch, *, tested_epoch: int | None
+    trainer: "Trainer", history: "History", milestones: "Milestones", seconds: Stopwatch, *, weights: "ChosenWeights"
 ) -> dict[str, Any]:
-    """The fields of a finished run's result that come from training and test.
-
-    tested_epoch: the epoch whose weights were tested, counted from 1; None for the last.
-    """
+    """The fields of a finished run's result that come from training and test."""
     from mnist_exp.training.history import logged_metrics
 
     datamodule, model = trainer.datamodule, trainer.lightning_module  # type: ignore[attr-defined]
     epochs = history.epochs
-    tested = next((row for row in epochs if row["epoch"] == tested_epoch), epochs[-1] if epochs else {})
+    row = next((row for row in epochs if row["epoch"] == weights.epoch), epochs[-1] if epochs else {})
     test_metrics = {key: value for key, value in logged_metrics(trainer).items() if key.startswith("test/")}
     return {
         "data": {
@@ -100,9 +98,9 @@ def training_results(
             "val": len(datamodule.val_indices),
             "test": len(datamodule.test),
         },
-        "model": {"name": model.name, "parameters": sum(weights.numel() for weights in model.parameters())},
-        "epoch": tested.get("epoch"),
-        "metrics": {key: value for key, value in tested.items() if "/" in key} | test_metrics,
+        "model": {"name": model.name, "parameters": sum(each.numel() for each in model.parameters())},
+        "epoch": row.get("epoch"),
+        "metrics": {key: value for key, value in row.items() if "/" in key} | weights.metrics | test_metrics,
         "history": epochs,
         "milestones": milestones.results,
         "seconds": seconds.seconds,
@@ -168,8 +166,8 @@ def is_main_process() -> bool:
 def report_end(run_dir: Path, result: RunResult) -> None:
     """One line in the log and, after a single run, a summary on the screen."""
     logger.info(
-        "finished: test accuracy %.2f%% after epoch %s of %s, fit in %.1f s",
-        100 * result.metrics.get("test/acc", float("nan")),
+        "finished: %s after epoch %s of %s, fit in %.1f s",
+        f"test accuracy {result.metrics['test/acc']:.2%}" if "test/acc" in result.metrics else "not tested,",
         result.epoch,
         len(result.history),
         result.seconds["fit"],

@@ -17,8 +17,9 @@ def run_summary(run_dir: Path, result: RunResult) -> str:
     best, last = (folder / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
     checkpoint = best if best.exists() else last
     seconds = "  ".join(f"{phase} {value:.1f}" for phase, value in result.seconds.items())
+    acc = result.metrics.get("test/acc")
     lines = [
-        f"\ntest accuracy  {100 * result.metrics.get('test/acc', float('nan')):.2f}% of {result.data['test']:,} images",
+        "\nnot tested" if acc is None else f"\ntest accuracy  {acc:.2%} of {result.data['test']:,} images",
         f"seconds        {seconds}",
         f"\nrun folder:\n  {folder}",
     ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mnist_exp.cli.overrides import OverrideError, compose_checked, dotted_keys, group_options, raw_value
+from mnist_exp.cli.overrides import OverrideError, compose_checked, contradiction, dotted_keys, group_options, raw_value
 
 
 @pytest.mark.parametrize(
@@ -16,13 +16,30 @@ from mnist_exp.cli.overrides import OverrideError, compose_checked, dotted_keys,
         ("trainer.max_epochs=0", ["from 1 to"]),
         ("data.batch_size=99999999999999999999", ["from 1 to 1,000,000, not 99999999999999999999"]),
         ("trainer.accelerator=cpu trainer.devices=16", ["a process for each core", "not 16"]),
-        ("trainer.devices=64", ["a number from 1 to 16", "not 64"]),
+        ("trainer.devices=64", ["a whole number from 1 to 16", "not 64"]),
         ("data.batch_size=1.5", ["whole number", "1.5"]),
         ("data.batch_size=true", ["whole number", "True"]),
         ("model.standardize=1", ["true or false (such as True), not 1"]),
         ("trainer.devices=true", ["trainer.devices is auto, -1 for all", "not True"]),
-        ("trainer.max_steps=1.5", ["a whole number (such as -1), not 1.5"]),
-        ("milestones=3", ["milestones is a list (such as []), not 3"]),
+        ("trainer.max_steps=1.5", ["a whole number from 1 to", "-1 for no limit, not 1.5"]),
+        ("milestones=3", ["milestones is a list of items, each a whole number from 1", "not 3"]),
+        ("milestones=[a]", ["milestones is a list of items", "not ['a']"]),
+        ("scheduler=cosine scheduler.warmup=7", ["scheduler.warmup is a number from 0 to 1, not 7"]),
+        ("augment=handwriting augment.strength=-1", ["augment.strength is a number of at least 0, not -1"]),
+        ("augment=handwriting augment.geometry=nan", ["augment.geometry is a number of at least 0, not nan"]),
+        ("model.net.hidden=0", ["model.net.hidden is a whole number from 1"]),
+        ("trainer.gradient_clip_val=-1", ["of at least 0, or null, not -1"]),
+        ("callbacks=early_stopping callbacks.early_stopping.patience=-1", ["patience is a whole number from 0"]),
+        ("seed=99999999999999999999999", ["seed is a whole number from 0 to 4,294,967,295"]),
+        ("threads=-1", ["threads is a whole number from 1 to 1,024, or null, not -1"]),
+        ("trainer.limit_train_batches=0", ["trainer.limit_train_batches is a number of batches", "not 0"]),
+        ("trainer.max_epochs=-1", ["training would not end"]),
+        ("scheduler=cosine trainer.max_epochs=-1 trainer.max_time=00:00:10:00", ["a scheduler plans for a number"]),
+        ("~trainer.max_epochs", ["~trainer.max_epochs: trainer.max_epochs cannot be left out"]),
+        ("~seed", ["seed cannot be left out, only set to another value: seed=..."]),
+        ("~logger", ["such as logger=none"]),
+        ("~optimizer._target_", ["optimizer._target_ cannot be left out"]),
+        ("optimizer.momentum=0.9", ["+optimizer.momentum=0.9 gives the class of optimizer another argument"]),
         ("trainer.limit_train_batches=1.5", ["a share", "1.5"]),
         ("optimizer.lr=-1", ["above 0"]),
         ("optimizer.lr=high", ["a number"]),
@@ -42,7 +59,7 @@ def test_a_mistake_is_reported_with_what_was_meant(
 ):
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     with pytest.raises(OverrideError) as caught:
-        compose_checked("train", overrides.split(" ") if " c" not in overrides else [overrides])
+        compose_checked("train", overrides.split(" ") if "b c" not in overrides else [overrides])
     assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
 
 
@@ -60,7 +77,13 @@ def test_a_mistake_is_reported_with_what_was_meant(
         "name=3",
         "run_dir=runs/1",
         "+trainer.new=1",
-        "~seed",
+        "~callbacks.best",
+        "~optimizer.fused",
+        "trainer.max_epochs=-1 trainer.max_steps=10",
+        "trainer.max_time=00:00:10:00",
+        "trainer.fast_dev_run=3",
+        "model=mlp model.net.hidden=[512,256]",
+        "model.net._target_=my_module.MyNet model.net.hidden=none",
         "experiment=solution1 seed=range(0,3)",
         "experiment=fast trainer.precision=32-true",
         "experiment=fast trainer.limit_train_batches=1.0,0.5,10,null",
@@ -127,3 +150,26 @@ def test_a_launcher_that_is_not_installed_is_named_with_its_package(monkeypatch:
     monkeypatch.setattr("mnist_exp.cli.overrides.LAUNCHERS", {"absent": "hydra-absent-launcher"})
     with pytest.raises(OverrideError, match="absent is not installed: pip install hydra-absent-launcher"):
         compose_checked("train", ["hydra/launcher=absent"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"max_epochs": 3}, None),
+        ({"max_epochs": -1}, "training would not end"),
+        ({"max_epochs": -1, "max_steps": -1, "max_time": None}, "training would not end"),
+        ({"max_epochs": -1, "max_steps": 5, "min_epochs": 2}, None),
+        ({"max_epochs": -1, "max_time": "00:00:10:00"}, None),
+        ({"max_epochs": 2, "min_epochs": 3}, "trainer.min_epochs=3 is more than trainer.max_epochs=2"),
+        ({"max_epochs": 2, "min_epochs": 2}, None),
+    ],
+)
+def test_settings_of_the_trainer_that_contradict_each_other_are_refused(settings: dict, problem: str | None):
+    found = contradiction({"trainer": settings})
+    assert found is None if problem is None else found.startswith(problem)
+
+
+@pytest.mark.parametrize("setting", ["trainer.limit_val_batches=0", "data.val_size=0"])
+def test_early_stopping_without_validation_is_refused(setting: str):
+    with pytest.raises(OverrideError, match="callbacks=early_stopping needs validation"):
+        compose_checked("train", ["callbacks=early_stopping", setting])

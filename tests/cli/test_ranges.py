@@ -1,19 +1,31 @@
-import pytest
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import pytest
+import yaml
+
+from mnist_exp.cli.overrides import CONF
 from mnist_exp.cli.ranges import (
     ABOVE_ZERO,
+    AT_LEAST_ZERO,
     AUTO_OR_BOOL,
     BATCHES,
+    BELOW_ONE,
     DEVICES,
+    DURATION,
     RANGES,
     SHARE,
     THREADS,
+    TRAIN_BATCHES,
     Range,
     between,
+    list_of,
     one_of,
     out_of_range,
-    too_many_processes,
 )
+
+NAN, INFINITY = float("nan"), float("inf")
 
 
 @pytest.mark.parametrize(
@@ -24,9 +36,15 @@ from mnist_exp.cli.ranges import (
         (THREADS, [None, 1, 1024], [0, 1025, True, 1.5]),
         (DEVICES, ["auto", -1, 1, 16, [0], [0, 3]], [0, 17, -2, True, 1.0, [], [True], ["a"], [0] * 17, "many", None]),
         (one_of("auto", "32"), ["auto", 32, "32"], ["32.0", "aut", None]),
-        (ABOVE_ZERO, [1, 1e-9], [0, 0.0, -1, True, "1"]),
-        (SHARE, [0, 0.0, 0.999], [1, 1.0, -0.001, False, None]),
-        (BATCHES, [None, 0, 1, 2, 0.0, 0.5, 1.0], [-1, -0.1, 1.1, True, "1"]),
+        (ABOVE_ZERO, [1, 1e-9], [0, 0.0, -1, True, "1", NAN, INFINITY]),
+        (AT_LEAST_ZERO, [0, 0.0, 7], [-1e-9, False, "0", NAN, INFINITY]),
+        (SHARE, [0, 0.0, 1, 1.0], [1.001, -0.001, False, None, NAN]),
+        (BELOW_ONE, [0, 0.0, 0.999], [1, 1.0, -0.001, False, None]),
+        (TRAIN_BATCHES, [1, 2, 0.5, 1.0], [0, 0.0, None, -1, 1.1, True, "1", NAN]),
+        (BATCHES, [None, 0, 1, 2, 0.0, 0.5, 1.0], [-1, -0.1, 1.1, True, False, "1"]),
+        (DURATION, ["00:00:10:00", "12:23:59:59"], ["00:10:00", "1 hour", 600, None, "00:00:00:00:00", "00:00:00:00"]),
+        (list_of(between(1, 2)), [[], [1], [2, 1, 1]], [1, ["a"], [0], [1, None], None]),
+        (list_of(SHARE, count=2), [[0, 1]], [[], [0], [0, 1, 1], [0, 2]]),
         (AUTO_OR_BOOL, ["auto", True, False], [1, 0, "true", None]),
     ],
 )
@@ -52,12 +70,26 @@ def test_a_value_in_range_and_a_key_without_a_range_pass():
     assert out_of_range("name", -1) is None
 
 
-def test_the_processor_gets_at_most_a_process_for_each_core_and_two_in_any_case(monkeypatch: pytest.MonkeyPatch):
-    for cores, most in ((8, 8), (1, 2), (None, 2)):
-        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
-        assert too_many_processes("cpu", most) is None
-        assert too_many_processes("cpu", most + 1) == (
-            f"trainer.devices is at most {most} on this machine's processor (a process for each core), not {most + 1}"
-        )
-        for accelerator, devices in (("gpu", 9), ("auto", 9), ("cpu", "auto"), ("cpu", [0] * 9), (None, None)):
-            assert too_many_processes(accelerator, devices) is None
+def numbers(node: Any, key: str) -> Iterator[str]:
+    """The dotted keys of all numbers in nested dicts and lists."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from numbers(value, f"{key}.{name}" if key else name)
+    elif isinstance(node, list):
+        yield from dict.fromkeys(each for value in node for each in numbers(value, key))
+    elif isinstance(node, (int, float)) and not isinstance(node, bool):
+        yield key
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONF)))
+def test_every_number_in_conf_has_limits_and_is_within_them(path: Path):
+    text = path.read_text(encoding="utf-8")
+    is_global = path.parent == CONF or text.startswith("# @package _global_")
+    content = yaml.safe_load(text)
+    found = list(numbers(content, "" if is_global else path.parent.name))
+    assert [key for key in found if key not in RANGES] == []
+    for key in found:
+        value: Any = {path.parent.name: content} if not is_global else content
+        for part in key.split("."):
+            value = value[part]
+        assert out_of_range(key, value) is None

@@ -1,5 +1,6 @@
 """When checkpoints are written, which one is tested, and what a resumed run takes over."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,14 +111,21 @@ def test_the_weights_of_the_best_epoch_are_loaded(tmp_path: Path, fit: Callable[
     model, best = Accuracies(0.1, 0.9, 0.3), RunCheckpoint(str(tmp_path), filename="best", monitor="val/acc")
     fit(model, best)
     assert model.weight.item() == 3
-    assert load_best_weights(model, best) == 2
+    assert load_best_weights(model, best) == (2, {})
     assert model.weight.item() == 2
 
 
-def test_a_model_keeps_its_weights_where_no_checkpoint_was_written(tmp_path: Path):
+@pytest.mark.parametrize("has_callback", [True, False])
+def test_a_model_keeps_its_weights_where_no_checkpoint_was_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, has_callback: bool
+):
     model = Accuracies()
-    assert load_best_weights(model, RunCheckpoint(str(tmp_path), filename="best")) is None
+    with caplog.at_level(logging.INFO):
+        best = RunCheckpoint(str(tmp_path), filename="best") if has_callback else None
+        assert load_best_weights(model, best) == (None, {})
     assert model.weight.item() == 0
+    reason = "no validation has chosen a best epoch" if has_callback else "there is no callbacks.best"
+    assert caplog.messages == [f"{reason}: the last weights are tested"]
 
 
 def resumed(
@@ -148,7 +156,7 @@ def test_several_best_checkpoints_of_a_resumed_run_compete(tmp_path: Path, fit: 
     best = resumed(tmp_path, fit, [0.9, 0.1, 0.5], save_top_k=2, filename="best-{epoch}")
     assert epochs_in(tmp_path / "b") == {"best-0.ckpt": 1, "best-2.ckpt": 3}
     assert best.best_model_path == str(tmp_path / "b" / "best-0.ckpt")
-    assert load_best_weights(Accuracies(), best) == 1
+    assert load_best_weights(Accuracies(), best).epoch == 1
 
 
 def test_a_missing_best_checkpoint_is_named_when_its_run_is_resumed(
@@ -160,7 +168,7 @@ def test_a_missing_best_checkpoint_is_named_when_its_run_is_resumed(
     again = RunCheckpoint(str(tmp_path / "b"), filename="best", monitor="val/acc")
     fit(Accuracies(0.9, 0.5), again, ckpt_path=tmp_path / "a" / "last.ckpt")
     assert f"{tmp_path / 'a' / 'best.ckpt'} is missing" in caplog.text
-    assert load_best_weights(Accuracies(), again) == 2
+    assert load_best_weights(Accuracies(), again).epoch == 2
 
 
 def test_best_and_last_have_a_state_each_under_the_names_of_version_0_1(tmp_path: Path):

@@ -61,7 +61,7 @@ def test_without_validation_an_epoch_lasts_to_its_end(clock: list[float]):
     history.on_validation_start(None, None)
     history.on_train_epoch_start(None, None)
     history.on_train_epoch_end(trainer(), None)
-    assert history.epochs[0]["seconds"] == 5.0
+    assert history.epochs == [{"epoch": 3, "seconds": 5.0}], "val/acc is of the epoch before"
 
 
 @pytest.mark.parametrize(("seen", "world_size", "images"), [(200, 1, 200), (200, 2, 400), (501, 2, 1000)])
@@ -85,8 +85,8 @@ def test_before_the_first_epoch_there_is_no_speed():
 def test_a_checkpoint_holds_the_configuration_and_the_epochs_so_far():
     history, checkpoint = History({"seed": 1}), {}
     history.epochs.append({"epoch": 1})
-    history.on_save_checkpoint(None, None, checkpoint)
-    assert checkpoint == {"config": {"seed": 1}}
+    history.on_save_checkpoint(trainer(), None, checkpoint)
+    assert checkpoint == {"config": {"seed": 1}, "metrics": {"val/acc": 0.1234568}}
     other = History({})
     other.load_state_dict(history.state_dict())
     assert other.epochs == [{"epoch": 1}]
@@ -121,6 +121,21 @@ def test_a_milestone_is_the_test_result_after_its_epoch_and_no_other():
     resumed = Milestones([3, 5])
     resumed.load_state_dict(milestones.state_dict())
     assert resumed.results == milestones.results
+
+
+def test_milestones_that_are_not_reached_are_named(caplog: pytest.LogCaptureFixture):
+    milestones = Milestones([1, 2, 5])
+    milestones.on_train_start(trainer(max_epochs=3), None)
+    milestones.results = [{"epoch": 1}]
+    milestones.on_train_end(trainer(max_epochs=3), None)
+    endless = Milestones([5])
+    endless.on_train_start(trainer(max_epochs=-1), None)
+    endless.on_train_end(trainer(max_epochs=-1), None)
+    assert caplog.messages == [
+        "milestones [5] will not be measured: the last epoch is 3",
+        "milestones [2] were not measured: training ended earlier",
+        "milestones [5] were not measured: training ended earlier",
+    ]
 
 
 def test_a_milestone_that_is_certain_and_wrong_has_a_finite_loss():

@@ -15,6 +15,7 @@ from torch import nn
 from mnist_exp.files import WriteError
 from mnist_exp.result import ResultError, RunResult, Stopwatch
 from mnist_exp.training import run
+from mnist_exp.training.checkpoints import ChosenWeights
 from mnist_exp.training.run import (
     device_name,
     identification,
@@ -70,6 +71,15 @@ def test_a_finished_run_leaves_its_result_and_says_so(
     assert result.config == recorded_config(cfg)
     assert caplog.messages == ["finished: test accuracy 25.00% after epoch 2 of 2, fit in 1.0 s"]
     assert f"\nrun folder:\n  {tmp_path / 'run'}\n" in capsys.readouterr().out
+
+
+def test_a_run_without_a_test_says_so(
+    config: Config, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+):
+    with caplog.at_level(logging.INFO):
+        run_and_record(lambda _: DONE | {"metrics": {}}, config())
+    assert caplog.messages == ["finished: not tested, after epoch 2 of 2, fit in 1.0 s"]
+    assert capsys.readouterr().out.startswith("\nnot tested\nseconds ")
 
 
 @pytest.mark.usefixtures("sweeping")
@@ -273,7 +283,9 @@ def test_the_metrics_are_those_of_the_tested_epoch(tested_epoch: int | None, epo
     history = SimpleNamespace(
         epochs=[{"epoch": 1, "val/acc": 0.9}, {"epoch": 2, "val/acc": 0.8}], images_per_second=5.0
     )
-    results = training_results(trainer(), history, SimpleNamespace(results=[]), Stopwatch(), tested_epoch=tested_epoch)
+    results = training_results(
+        trainer(), history, SimpleNamespace(results=[]), Stopwatch(), weights=ChosenWeights(tested_epoch, {})
+    )
     assert results["epoch"] == epoch
     assert results["metrics"] == {"val/acc": acc, "test/acc": 0.75}
     assert results["history"] == history.epochs
@@ -284,7 +296,9 @@ def test_the_metrics_are_those_of_the_tested_epoch(tested_epoch: int | None, epo
 
 def test_a_run_without_a_whole_epoch_has_test_metrics_alone():
     history = SimpleNamespace(epochs=[], images_per_second=0.0)
-    results = training_results(trainer(), history, SimpleNamespace(results=[]), Stopwatch(), tested_epoch=None)
+    results = training_results(
+        trainer(), history, SimpleNamespace(results=[]), Stopwatch(), weights=ChosenWeights(None, {})
+    )
     assert results["epoch"] is None
     assert results["metrics"] == {"test/acc": 0.75}
 
