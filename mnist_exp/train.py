@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 def train(cfg: "DictConfig") -> dict[str, Any]:
     """Train and test once. Returns the fields of result.json that come from it (mnist_exp/result.py)."""
+    import torch
     from omegaconf import OmegaConf
     from pytorch_lightning import seed_everything
 

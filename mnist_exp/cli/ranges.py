@@ -101,6 +101,7 @@ COUNT = between(0, MAX_BATCHES)
 RANGES = {
     "seed": SEED,
     "threads": THREADS,
+    "matmul_precision": one_of("highest", "high", "medium"),
     "milestones": list_of(between(1, MAX_EPOCHS)),
     "data.seed": SEED,
     "data.batch_size": between(1, MAX_IMAGES),
@@ -158,7 +159,10 @@ RANGES = {
     "suite.photo": AUTO_OR_BOOL,
     "port": between(0, 65_535),
     "compare.epochs": list_of(between(1, MAX_EPOCHS)),
-    **{f"bench.{key}": between(1, 1000) for key in ("repeats", "repeats_slow", "seeds", "example_epochs", "jobs")},
+    **{
+        f"bench.{key}": between(1, 1000)
+        for key in ("repeats", "repeats_loop", "repeats_slow", "seeds", "example_epochs", "jobs")
+    },
     "bench.example_seeds": between(0, 1000),
     "bench.scales": list_of(between(1, 1000)),
 }

@@ -25,7 +25,7 @@ def test_the_help_of_train_shows_groups_defaults_values_and_meanings():
     assert lines[0] == "python -m mnist_exp.train [group=option ...] [key=value ...]"
     assert "  model        the network: cnn*, convnet, fast, mean_digit, mlp, scratch" in lines
     assert "  experiment   a named recipe, none by default: fast, robust, solution1," in lines
-    assert "  trainer.max_epochs=3          passes over the training set" in lines
+    assert "  trainer.min_epochs=null       early stopping and max_time do not end training" in lines
     at = lines.index("  trainer.limit_train_batches=null")  # too long for a line with its meaning
     assert lines[at + 1 : at + 3] == [
         " " * 32 + "training batches an epoch: a share (0.5), a",
