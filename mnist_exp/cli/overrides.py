@@ -138,11 +138,10 @@ def check_key(override: Override, settings: Any) -> None:
         return
     groups = [path.name for path in CONF.iterdir() if path.is_dir()]
     node = key.rpartition(".")[0]
-    is_argument = f"{node}._target_" in known
-    hint = f", +{override.input_line} gives the class of {node} another argument" if is_argument else ""
-    raise OverrideError(
-        f"there is no {key!r} in the configuration{did_you_mean(key, known + groups)} (see --help{hint})"
-    )
+    suggestion = did_you_mean(key, known + groups)
+    may_be_argument = f"{node}._target_" in known and not suggestion
+    hint = f", +{override.input_line} gives the class of {node} another argument" if may_be_argument else ""
+    raise OverrideError(f"there is no {key!r} in the configuration{suggestion} (see --help{hint})")
 
 
 def check_removable(key: str) -> None:
