@@ -4,6 +4,7 @@ Hydra composes the configuration. Where Hydra would refuse an override, this mod
 also refuses what Hydra cannot judge: a value of another type than the one it replaces, or out of range.
 """
 
+import difflib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -138,10 +139,12 @@ def check_key(override: Override, settings: Any) -> None:
         return
     groups = [path.name for path in CONF.iterdir() if path.is_dir()]
     node = key.rpartition(".")[0]
-    suggestion = did_you_mean(key, known + groups)
-    may_be_argument = f"{node}._target_" in known and not suggestion
+    is_typo = bool(difflib.get_close_matches(key, [name for name in known if name.startswith(f"{node}.")], cutoff=0.9))
+    may_be_argument = f"{node}._target_" in known and not is_typo
     hint = f", +{override.input_line} gives the class of {node} another argument" if may_be_argument else ""
-    raise OverrideError(f"there is no {key!r} in the configuration{suggestion} (see --help{hint})")
+    raise OverrideError(
+        f"there is no {key!r} in the configuration{did_you_mean(key, known + groups)} (see --help{hint})"
+    )
 
 
 def check_removable(key: str) -> None:
