@@ -10,6 +10,8 @@ EXTRAS  := sweep,slurm,demo,export,suites,mirror
 ARGS    ?= data=csv trainer.max_epochs=3
 # Without bytecode, importing Lightning takes three times as long.
 export UV_COMPILE_BYTECODE := 1
+# Windows would read and write texts in another encoding.
+export PYTHONUTF8 := 1
 
 .PHONY: help train test test-gpu test-slow test-lowest bench lint format verify hashes tensorboard clean
 

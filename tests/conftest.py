@@ -27,6 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("needs an NVIDIA GPU")
+    if item.get_closest_marker("posix") and os.name == "nt":
+        pytest.skip("needs pipes, links or signals, which Windows has not")
 
 
 def drawn(label: int, *, seed: int) -> np.ndarray:

@@ -105,6 +105,7 @@ with atomic_write(Path(sys.argv[1])) as partial:
 """
 
 
+@pytest.mark.posix
 def test_what_a_killed_writer_left_is_removed_by_the_next_one(tmp_path: Path):
     path, foreign = tmp_path / "train.csv", tmp_path / ".train.csv.partly-mine"
     foreign.write_text("mine")

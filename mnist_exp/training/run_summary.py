@@ -42,7 +42,8 @@ def log_folder(run_folder: Path) -> Path:
 
 def command_line(module: str, **overrides: str | Path) -> str:
     """`python -m module key=value ...`, quoted for the shell and for Hydra where that is needed."""
-    arguments = [as_argument(key, str(value)) for key, value in overrides.items()]
+    texts = {key: value.as_posix() if isinstance(value, Path) else value for key, value in overrides.items()}
+    arguments = [as_argument(key, text) for key, text in texts.items()]
     return " ".join([program("python"), "-m", module, *arguments])
 
 

@@ -167,6 +167,7 @@ def test_a_result_of_version_0_1_counts(tmp_path):
     assert collect([tmp_path]).frame["status"].tolist() == ["finished"]
 
 
+@pytest.mark.posix
 def test_a_result_that_is_no_ordinary_file_is_not_opened(tmp_path):
     make_run(tmp_path / "good")
     for name in ("folder", "pipe", "large"):
@@ -244,6 +245,7 @@ def test_a_run_whose_predictions_cannot_be_used_is_listed(tmp_path, content):
     assert "move the folder away" in frame["error"][1]
 
 
+@pytest.mark.posix
 def test_predictions_that_are_no_ordinary_file_are_not_opened(tmp_path):
     path = make_run(tmp_path / "odd") / "predictions.npz"
     path.unlink()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -176,7 +175,7 @@ def test_a_killed_sweep_started_again_runs_only_what_is_missing(folder: Path):
         deadline = time.time() + 120
         while not results(folder) and time.time() < deadline:
             time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
     before = {path: path.stat().st_mtime_ns for path in folder.glob("outputs/sweeps/small/*/result.json")}
     assert 1 <= len(before) < 3
     done = sweep(folder, "seed=0,1,2")

@@ -335,6 +335,7 @@ def test_blank_lines_by_the_million_are_skipped_and_counted(path: Path):
         read(path)
 
 
+@pytest.mark.posix
 def test_a_device_and_a_pipe_are_no_csv_files(path: Path):
     os.mkfifo(path)
     for each in (path, Path("/dev/zero")):

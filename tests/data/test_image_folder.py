@@ -95,6 +95,7 @@ def test_files_of_other_kinds_and_folders_of_other_names_do_not_count(tmp_path: 
     assert read_image_folder(tmp_path).labels.tolist() == [9]
 
 
+@pytest.mark.posix
 def test_a_pipe_a_device_and_a_folder_among_the_pictures_are_named(tmp_path: Path):
     (tmp_path / "0").mkdir()
     for make in (os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")):

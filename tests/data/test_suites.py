@@ -255,6 +255,7 @@ def test_an_npz_that_claims_more_images_than_it_has_is_refused(tmp_path: Path):
         suites.NPZFile(name="npz", path=str(path)).read(path)
 
 
+@pytest.mark.posix
 def test_a_device_a_pipe_and_a_folder_are_no_npz_files(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.npz")
     for path in (tmp_path / "pipe.npz", Path("/dev/zero"), tmp_path):
