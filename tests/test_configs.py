@@ -57,9 +57,8 @@ def test_the_comment_of_each_group_lists_all_its_options(config_name: str, count
 
 
 @pytest.mark.parametrize("option", [option for option in options(*GROUPS[:8]) if not option.endswith("=base")])
-def test_every_key_of_an_option_is_explained(option: str, monkeypatch: pytest.MonkeyPatch):
+def test_every_key_of_an_option_is_explained(option: str):
     """Except what only passes another setting on: `name`, `${data_dir}`, and the groups that a model takes."""
-    monkeypatch.setattr("mnist_exp.cli.accelerators.has_gpu_driver", lambda: True)  # for trainer=gpu
     group, name = option.split("=")
     settings = OmegaConf.to_container(compose_checked("train", [option]), resolve=False)
     assert isinstance(settings, dict)

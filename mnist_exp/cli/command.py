@@ -12,8 +12,9 @@ from tempfile import TemporaryFile
 from typing import Any, NoReturn
 
 import hydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from mnist_exp.cli.accelerators import missing_accelerator
 from mnist_exp.cli.broken_pipe import end_at_broken_pipe
 from mnist_exp.cli.help import usage
 from mnist_exp.cli.overrides import CONF, OverrideError, compose_checked
@@ -59,6 +60,8 @@ def run_command(config_name: str, run_hydra: Callable[[], Any]) -> None:
     if arguments.help:
         print(usage(config_name, cfg))
         return
+    if problem := missing_accelerator(OmegaConf.select(cfg, "trainer.accelerator")):
+        fail(problem, status=INVALID_OVERRIDE)
     is_sweep = arguments.multirun or str(cfg.hydra.mode) == "RunMode.MULTIRUN"
     if cfg.hydra.output_subdir:
         check_room(Path(cfg.hydra.sweep.dir if is_sweep else cfg.hydra.run.dir))

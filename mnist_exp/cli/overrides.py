@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.cli import resolvers  # noqa: F401  # registers what conf/ uses
-from mnist_exp.cli.accelerators import missing_accelerator, too_many_processes
+from mnist_exp.cli.accelerators import too_many_processes
 from mnist_exp.cli.ranges import KNOWN_CLASSES, RANGES, REMOVABLE, out_of_range
 from mnist_exp.suggestions import did_you_mean
 
@@ -187,17 +187,13 @@ def contradiction(settings: Any) -> str | None:
     trainer = settings["trainer"]
     if all(trainer.get(end) in (-1, None) for end in ("max_epochs", "max_steps", "max_time")):
         return "training would not end: set trainer.max_epochs, trainer.max_steps or trainer.max_time"
-    if settings.get("scheduler") and trainer.get("max_epochs") == trainer.get("max_steps") == -1:
-        return "a scheduler plans for a number of steps: set trainer.max_epochs or trainer.max_steps"
     least, most = trainer.get("min_epochs"), trainer.get("max_epochs")
     if type(least) is int and type(most) is int and least > most != -1:
         return f"trainer.min_epochs={least} is more than trainer.max_epochs={most}"
     has_validation = trainer.get("limit_val_batches") != 0 and raw_value(settings, "data.val_size") != 0
     if raw_value(settings, "callbacks.early_stopping") and not has_validation:
         return "callbacks=early_stopping needs validation: data.val_size and trainer.limit_val_batches must not be 0"
-    if problem := too_many_processes(trainer.get("accelerator"), trainer.get("devices")):
-        return problem
-    return missing_accelerator(trainer.get("accelerator"))
+    return too_many_processes(trainer.get("accelerator"), trainer.get("devices"))
 
 
 def is_argument_of_own_class(key: str, settings: Any) -> bool:

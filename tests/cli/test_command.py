@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.cli.command import check_room, command, parse_arguments, report_thread_error
+from mnist_exp.cli.command import check_room, command, parse_arguments, report_thread_error, run_command
 
 # A program of ours whose task is in the test: python -c PROGRAM TASK [overrides].
 PROGRAM = """
@@ -48,6 +48,31 @@ def test_a_mistake_ends_the_command_with_one_line_before_torch_is_imported(tmp_p
     assert line.startswith("error: data has no option 'cvs': did you mean 'csv'?")
     assert done.returncode == 2
     assert "torch" not in done.stderr
+
+
+@pytest.fixture
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("mnist_exp.cli.accelerators.has_gpu_driver", lambda: False)
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_a_missing_gpu_is_refused_before_the_task_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sys, "argv", ["train", "trainer=gpu"])
+    with pytest.raises(SystemExit) as end:
+        run_command("train", lambda: pytest.fail("the task has started"))
+    assert end.value.code == 2
+    refused = "error: trainer.accelerator=gpu needs a GPU, and torch finds none here: use trainer=auto or trainer=cpu\n"
+    assert capsys.readouterr().err == refused
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_the_help_of_a_missing_gpu_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(sys, "argv", ["train", "trainer=gpu", "--help"])
+    run_command("train", lambda: pytest.fail("the task has started"))
+    assert "trainer=gpu: On the first GPU; fails if there is none." in capsys.readouterr().out
 
 
 def test_help_imports_no_torch(tmp_path: Path):

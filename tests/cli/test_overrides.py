@@ -34,7 +34,6 @@ from mnist_exp.cli.overrides import OverrideError, compose_checked, contradictio
         ("threads=-1", ["threads is a whole number from 1 to 1,024, or null, not -1"]),
         ("trainer.limit_train_batches=0", ["trainer.limit_train_batches is a number of batches", "not 0"]),
         ("trainer.max_epochs=-1", ["training would not end"]),
-        ("scheduler=cosine trainer.max_epochs=-1 trainer.max_time=00:00:10:00", ["a scheduler plans for a number"]),
         ("~trainer.max_epochs", ["~trainer.max_epochs: trainer.max_epochs cannot be left out"]),
         ("~seed", ["seed cannot be left out, only set to another value: seed=..."]),
         ("~logger", ["such as logger=none"]),
