@@ -73,7 +73,7 @@ def default_name(paths: list[Path]) -> str:
 
 def name_of(path: Path) -> str:
     """The folder's own name. A single run's folder is only a time, so its parent's name comes first."""
-    path = path.resolve()
+    path = Path(os.path.realpath(path))  # Path.resolve fails at links in a circle
     return f"{path.parent.name}_{path.name}" if (path / ".hydra").exists() else path.name
 
 

@@ -78,6 +78,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
     prefix = f".{path.name[:48]}."  # a part of a path holds at most 255 bytes
     partial = path.with_name(f"{prefix}{uuid4().hex}{PARTIAL}")
     with write_errors(path):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise WriteError(f"{path} is a device, pipe or socket, which a file would replace; choose another path")
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path.parent, prefix)
         try:

@@ -176,7 +176,7 @@ def test_the_command_shows_the_verdict_and_leaves_nothing_but_its_report(tmp_pat
 
 def test_a_mistake_gets_one_message_and_no_traceback(tmp_path):
     done = run_command(tmp_path, "runs=nowhere")
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: there is no folder nowhere\n")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: there is no folder nowhere: check the path\n")
     assert "Traceback" in run_command(tmp_path, "runs=nowhere", HYDRA_FULL_ERROR="1").stderr
 
 

@@ -14,7 +14,11 @@ import torch
 from hydra import initialize_config_dir
 
 from mnist_exp.cli.overrides import CONF, OverrideError, compose_job, parse, single_overrides
+from mnist_exp.data import csv_parse, suites
 from mnist_exp.data.datamodule import EpochSampler
+from mnist_exp.imaging import photo
+from mnist_exp.models import checkpoint_file, registry
+from mnist_exp.web import uploads
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -41,6 +45,25 @@ def table(page: str, first_cell: str) -> dict[str, list[str]]:
 
 def numbers(text: str) -> list[float]:
     return [float(number.replace(",", "")) for number in re.findall(r"-?\d[\d,]*\.?\d*", text)]
+
+
+# ---- limits ----
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    limits = {kind: numbers(limit) for kind, [limit] in table("files.md", "file").items()}
+    million = 10**6
+    assert limits == {
+        "checkpoint": [checkpoint_file.MAX_FILE_BYTES / million, registry.MAX_PARAMETERS / million],
+        "`.csv`, `.csv.gz`": [csv_parse.MAX_BYTES / million, csv_parse.MAX_LINE / million],
+        "`.npz`": [suites.MAX_ARRAY / million],
+        "picture": [photo.MAX_PIXELS / million, photo.MIN_SIDE],
+        "picture sent to the demo": [
+            uploads.MAX_BYTES / million,
+            uploads.MAX_PIXELS / million,
+            uploads.MAX_DECODED_PIXELS / million,
+        ],
+    }
 
 
 # ---- links ----

@@ -166,6 +166,15 @@ def test_what_cannot_be_written_is_named_with_the_reason_and_what_to_do(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_pipe_or_a_device_is_not_replaced_by_a_file(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for name in ("pipe", "link"):
+        with pytest.raises(WriteError, match=f"{name} is a device, pipe or socket.*choose another path"):
+            write_text(tmp_path / name, "text")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
 def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path):
     (tmp_path / "outputs").touch()
     with pytest.raises(WriteError, match=r"cannot write .*outputs/run/result.json: .*; move away the file"):

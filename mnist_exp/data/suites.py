@@ -8,6 +8,7 @@ file for each suite.
 
 import hashlib
 import logging
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -131,7 +132,7 @@ class OwnDigits(Suite):
 
     @property
     def stem(self) -> str:
-        return Path(Path(self.path).resolve().name.removesuffix(".gz")).stem
+        return Path(Path(os.path.realpath(self.path)).name.removesuffix(".gz")).stem
 
     @property
     def label(self) -> str:

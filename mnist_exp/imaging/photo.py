@@ -29,6 +29,7 @@ from scipy import ndimage
 from mnist_exp.imaging.geometry import centre_by_mass
 from mnist_exp.imaging.pieces import EIGHT_NEIGHBOURS, are_large, extent, find_pieces, has_second_digit, join_digit
 from mnist_exp.imaging.printed_lines import find_printed_lines
+from mnist_exp.imaging.windows import closing, dilate_by_disc, largest_near, median_near
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")  # no EPS: it would start Ghostscript
 MAX_PIXELS = 50_000_000  # larger pictures are refused from the header: decoding them would take 150 MB and more
@@ -128,9 +129,14 @@ def _grey(image: Image.Image) -> np.ndarray:
     if image.mode[0] in "IF":  # 16 or 32 bits a pixel: no header tells their range, so use what there is
         wide = np.nan_to_num(np.asarray(image, np.float64))
         return ((wide - wide.min()) * (255 / max(np.ptp(wide), 1e-9))).astype(np.uint8)
-    if image.has_transparency_data:
+    if image.has_transparency_data and not _is_opaque(image):
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return np.asarray(image.convert("L"))
+
+
+def _is_opaque(image: Image.Image) -> bool:
+    """Whether nothing is transparent, though the picture has a channel for it, as what a canvas gives has."""
+    return image.mode in ("RGBA", "LA") and image.getchannel("A").getextrema() == (255, 255)
 
 
 def to_mnist_form(grey: np.ndarray, *, stroke_width: float | None = STROKE_WIDTH) -> np.ndarray:
@@ -169,10 +175,7 @@ def find_ink(grey: np.ndarray) -> np.ndarray:
     grey = ndimage.gaussian_filter(grey.clip(0, 255), NOISE_BLUR * side)  # bicubic resizing goes beyond 0..255
     if is_light_on_dark(grey):
         grey = 255 - grey
-    size = int(PAPER_WINDOW * side) | 1
-    half = size // 2
-    brightest = ndimage.maximum_filter(np.pad(grey, half, constant_values=-1), size)  # -1: below every grey value
-    paper = ndimage.minimum_filter(brightest, size, mode="constant", cval=256)[half:-half, half:-half]  # 256: above
+    paper = closing(grey, int(PAPER_WINDOW * side) | 1)
     ink = 1 - (grey + 1) / (paper + 1)  # + 1: black paper has some light, too
     return ink - np.median(ink)
 
@@ -185,10 +188,10 @@ def is_light_on_dark(grey: np.ndarray) -> bool:
     """
     size, window = SURROUNDINGS
     small = np.asarray(Image.fromarray(grey).resize((size, size), Image.Resampling.BOX))
-    surroundings = Image.fromarray(ndimage.median_filter(small, window, mode="nearest"))
+    surroundings = Image.fromarray(median_near(small, window))
     contrast = grey - np.asarray(surroundings.resize(grey.shape[::-1], Image.Resampling.BILINEAR))
-    middle = np.hanning(grey.shape[0] + 2)[1:-1, None] * np.hanning(grey.shape[1] + 2)[1:-1]
-    return bool((middle * contrast**3).sum() > 0)
+    rows, columns = (np.hanning(length + 2)[1:-1] for length in grey.shape)
+    return bool(rows @ (contrast * contrast * contrast) @ columns > 0)
 
 
 # --- from ink to the digit's strokes ---
@@ -206,7 +209,7 @@ def find_marks(ink: np.ndarray) -> np.ndarray:
 
 def sharpen(marks: np.ndarray, ink: np.ndarray) -> np.ndarray:
     """The marks without the blur around dark strokes: bool [height, width]."""
-    darkest_near_by = ndimage.maximum_filter(ink, int(STROKE_WINDOW * max(ink.shape)) | 1)
+    darkest_near_by = largest_near(ink, int(STROKE_WINDOW * max(ink.shape)) | 1)
     return marks & (ink > STROKE_EDGE * darkest_near_by)
 
 
@@ -254,15 +257,17 @@ def _trace(ink: np.ndarray, digit: np.ndarray) -> np.ndarray:
     scale = BOX * OVERSAMPLING / (max(np.ptp(y), np.ptp(x)) + 1)
     with_edges = ndimage.binary_dilation(digit[rows, columns], EIGHT_NEIGHBOURS)
     large = _resize(np.where(with_edges, ink[rows, columns], 0).astype(np.float32), scale)
-    strokes = large > OUTLINE * ndimage.maximum_filter(large, OUTLINE_WINDOW * OVERSAMPLING + 1)
+    strokes = large > OUTLINE * largest_near(large, OUTLINE_WINDOW * OVERSAMPLING + 1)
     return strokes & _resize(with_edges, scale, Image.Resampling.NEAREST)
 
 
 def _widen(strokes: np.ndarray, width: float) -> np.ndarray:
     """The strokes with ink added on all sides until they are `width` pixels wide; wider ones stay as they are."""
+    y, x = np.nonzero(strokes)
+    strokes = strokes[max(y.min() - 1, 0) : y.max() + 2, max(x.min() - 1, 0) : x.max() + 2]  # less to do below
     depth = ndimage.distance_transform_edt(strokes)[strokes].mean()
     own_width = 4 * depth - 1  # for a straight stroke: the distance from paper to paper
     added = (width - own_width) / 2
     if added <= 0:
         return strokes
-    return ndimage.distance_transform_edt(~np.pad(strokes, int(added) + 2)) <= added
+    return dilate_by_disc(np.pad(strokes, int(added) + 2), added)

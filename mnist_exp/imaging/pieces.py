@@ -81,11 +81,12 @@ def join_digit(pieces: Pieces) -> np.ndarray:
     members = np.arange(len(heights)) == first
     for _ in range(JOIN_ROUNDS):
         size = max(extent(pieces.boxes[members]).max(), JOIN_SIZE * side)
-        near = _gaps_to(pieces, members) < JOIN_GAP * size
-        near &= ~pieces.cut & ~frames & ~members
+        near = ~pieces.cut & ~frames & ~members
         near &= longer_sides(pieces.boxes) <= np.where(flat, JOIN_LARGEST_FLAT, JOIN_LARGEST) * size
         near &= pieces.area > JOIN_AREA * pieces.area[members].sum()
         near &= pieces.darkness > SAME_PEN * pieces.darkness[first]
+        if near.any():  # only then is it worth measuring distances
+            near &= _gaps_to(pieces, members) < JOIN_GAP * size
         if not near.any():
             break
         members |= near
@@ -95,8 +96,8 @@ def join_digit(pieces: Pieces) -> np.ndarray:
 def _gaps_to(pieces: Pieces, members: np.ndarray) -> np.ndarray:
     """The distance in pixels of each piece from the nearest of the members: [n]."""
     distance = ndimage.distance_transform_edt(~pieces.pixels_of(members))
-    gaps = np.full(len(members) + 1, np.inf)
-    np.minimum.at(gaps, pieces.labels, distance)
+    gaps, inked = np.full(len(members) + 1, np.inf), pieces.labels > 0
+    np.minimum.at(gaps, pieces.labels[inked], distance[inked])
     return gaps[1:]
 
 

@@ -17,6 +17,8 @@ picture with rows and columns exchanged. Where an upright line crosses a level o
 import numpy as np
 from scipy import ndimage
 
+from mnist_exp.imaging.windows import slide, with_margin
+
 LINE_WIDTH = 0.1  # of the side: printed lines are thinner than this, blur included
 LINE_LENGTH = 0.75  # of the picture's width or height: printed lines are longer, counted from the border
 LINE_SLOPE = 0.2  # printed lines are at most 11 degrees askew
@@ -44,17 +46,22 @@ def _find_from_left(mask: np.ndarray, lines: np.ndarray, courses: np.ndarray) ->
     """
     (height, width), side = mask.shape, max(mask.shape)
     widest = int(LINE_WIDTH * side)
-    near_ink = ndimage.maximum_filter1d(mask, 2 * int(WOBBLE * side) + 1, axis=0)
+    starts = _starts_at_left(mask, widest)
+    if not starts:
+        return
+    wobble = int(WOBBLE * side)
+    near_ink = slide(np.logical_or, with_margin(mask, wobble, 0), 2 * wobble + 1, axis=0)
     x, rows = np.arange(width), np.arange(height)[:, None]
-    for start in _starts_at_left(mask, widest):
-        line, slope, offset = _fit(mask, start, widest)
+    for start in starts:
+        columns, slope, offset = _fit(mask, start, widest)
         path = np.round(offset + slope * x).astype(int)  # the line's row in each column
         inked = near_ink[path.clip(0, height - 1), x] | (path < 0) | (path >= height)
-        gaps = np.flatnonzero(ndimage.binary_opening(~inked, np.ones(int(LONGEST_GAP * side))))
+        gaps = np.flatnonzero(slide(np.logical_and, ~inked, int(LONGEST_GAP * side), axis=0))
         length = gaps[0] if len(gaps) else width
-        if length < LINE_LENGTH * width or abs(slope) > LINE_SLOPE or not line.any():
+        if length < LINE_LENGTH * width or abs(slope) > LINE_SLOPE or not len(columns):
             continue
-        thickness = np.median(line.sum(0)[line.any(0)])
+        inked_rows = np.bincount(columns)
+        thickness = np.median(inked_rows[inked_rows > 0])
         course = (np.abs(rows - path) <= thickness) & (x < length + 2)  # 2: the blurred end
         lines |= mask & course & ~vertical_runs(mask, int(1.5 * thickness) + 2)  # longer runs are strokes that cross
         courses |= course
@@ -62,23 +69,31 @@ def _find_from_left(mask: np.ndarray, lines: np.ndarray, courses: np.ndarray) ->
 
 def _starts_at_left(mask: np.ndarray, widest: int) -> list[slice]:
     """The rows in which a stroke no taller than `widest` enters at the left border, one slice for each stroke."""
-    border = (mask & ~vertical_runs(mask, widest))[:, : widest // 2]
+    border = mask[:, : widest // 2]
+    border = border & ~vertical_runs(border, widest)
+    if not border.any():  # the usual picture, of a digit amid clear paper
+        return []
     starts, count = ndimage.label(border.mean(1) > 0.5)
     return [rows for (rows,) in ndimage.find_objects(starts, count)]
 
 
 def _fit(mask: np.ndarray, start: slice, widest: int) -> tuple[np.ndarray, float, float]:
-    """A straight line through the thin ink that goes on from `start`: (its pixels, slope, row at column 0)."""
-    height, width = mask.shape
-    x, rows = np.arange(width), np.arange(height)[:, None]
-    thin = mask & ~vertical_runs(mask, int(1.5 * (start.stop - start.start)) + 3)
+    """A straight line through the thin ink that goes on from `start`: (its pixels' columns, slope, row at column 0)."""
+    width = mask.shape[1]
+    y, x = np.nonzero(mask & ~vertical_runs(mask, int(1.5 * (start.stop - start.start)) + 3))
     slope, offset = 0.0, (start.start + start.stop - 1) / 2
     for reach in FIT_REACHES:
-        line = thin & (np.abs(rows - offset - slope * x) <= widest / 2) & (x < reach * width)
-        y_line, x_line = np.nonzero(line)
-        if len(np.unique(x_line)) > widest:  # of fewer columns the slope is uncertain
-            slope, offset = np.polyfit(x_line, y_line, 1)
-    return line, slope, offset
+        line = (np.abs(y - offset - slope * x) <= widest / 2) & (x < reach * width)
+        if np.count_nonzero(np.bincount(x[line])) > widest:  # of fewer columns the slope is uncertain
+            slope, offset = _least_squares(x[line], y[line])
+    return x[line], slope, offset
+
+
+def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Slope and row at column 0 of the straight line through the points. np.polyfit takes five times as long."""
+    from_mean = x - x.mean()
+    slope = (from_mean @ y) / (from_mean @ from_mean)
+    return slope, y.mean() - slope * x.mean()
 
 
 def vertical_runs(mask: np.ndarray, length: int) -> np.ndarray:
@@ -86,5 +101,6 @@ def vertical_runs(mask: np.ndarray, length: int) -> np.ndarray:
 
     This is a morphological opening by a vertical line.
     """
-    cores = ndimage.minimum_filter1d(mask, length | 1, axis=0, mode="constant", cval=0)
-    return ndimage.maximum_filter1d(cores, length | 1, axis=0, mode="constant", cval=0)
+    length |= 1
+    cores = slide(np.logical_and, with_margin(mask, length // 2, 0), length, axis=0)
+    return slide(np.logical_or, with_margin(cores, length // 2, 0), length, axis=0)

