@@ -70,7 +70,8 @@ def run_command(config_name: str, run_hydra: Callable[[], Any]) -> None:
         check_room(Path(cfg.hydra.sweep.dir if is_sweep else cfg.hydra.run.dir))
     if not show_traceback():
         threading.excepthook = report_thread_error
-    signal.signal(signal.SIGTERM, end_at_sigterm)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end_at_sigterm)
     if is_sweep and config_name == "train":
         run_sweep(cfg, overrides, run_hydra, command=shlex.join(["python", "-m", "mnist_exp.train", *typed]))
         return
