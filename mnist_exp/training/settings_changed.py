@@ -7,6 +7,7 @@ from it. Other settings may differ, and a warning names them. No torch is needed
 
 import logging
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -79,17 +80,23 @@ def check_resume(cfg: DictConfig, earlier: RunResult | None) -> str | None:
             "settings leave out resume=..."
         )
     check_schedule(before, now)
-    asked, epochs = before["trainer"]["max_epochs"], now["trainer"]["max_epochs"]
+    asked, epochs = most_epochs(before), most_epochs(now)
     if earlier is None or earlier.status != "finished":
         if epochs < trained:
             raise ResumeError(f"{folder} has trained {trained} epochs, and trainer.max_epochs={epochs} is less")
         return None
     if trained < asked and "trainer.max_time" not in changed:
-        return f"nothing is left to train: {folder} stopped early, after epoch {trained} of {asked}"
+        return f"nothing is left to train: {folder} stopped early, after epoch {trained} of {asked:g}"
     if epochs <= trained:
         more = f"trainer.max_epochs={2 * trained}, for example, goes on"
-        return f"nothing is left to train: {folder} is finished, after {trained} of {asked} epochs ({more})"
+        return f"nothing is left to train: {folder} is finished, after {trained} of {asked:g} epochs ({more})"
     return None
+
+
+def most_epochs(config: Mapping[str, Any]) -> float:
+    """trainer.max_epochs, where -1 and null are no limit."""
+    epochs = config["trainer"]["max_epochs"]
+    return inf if epochs in (-1, None) else epochs
 
 
 def read_last(run_dir: Path) -> tuple[dict[str, Any], int]:
@@ -127,10 +134,9 @@ def check_continuation(before: Mapping[str, Any], now: Mapping[str, Any], *, tra
         )
     if before:
         check_schedule(before, now)
-    epochs = now["trainer"]["max_epochs"]
-    if epochs <= trained:
+    if (epochs := most_epochs(now)) <= trained:
         raise ResumeError(
-            f"nothing is left to train: the checkpoint has trained {trained} of trainer.max_epochs={epochs} epochs. "
+            f"nothing is left to train: the checkpoint has trained {trained} of trainer.max_epochs={epochs:g} epochs. "
             f"trainer.max_epochs={2 * trained}, for example, goes on"
         )
     expected = ("ckpt_path", "callbacks", *WHERE_AND_HOW_LONG, *RECORDS)
