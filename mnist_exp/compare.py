@@ -6,6 +6,7 @@ python -m mnist_exp.compare runs=outputs/sweeps/puzzle
 import hashlib
 import os
 import shlex
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def compare(cfg: "DictConfig") -> Path:
 
     # Where the report goes: nothing else may be there.
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
-    paths = [Path(run) for run in as_list(plain["runs"])]
+    paths = [path for run in as_list(plain["runs"]) for path in matching(str(run))]
     if not paths:
         raise ValueError("no runs are given. Name a folder, runs=outputs/sweeps/<name>, or several: runs=[a,b]")
     name = str(plain["name"] or default_name(paths))
@@ -64,6 +65,15 @@ def as_list(value: Any) -> list[Any]:
     if value is None:
         return []
     return list(dict.fromkeys(value)) if isinstance(value, list) else [value]
+
+
+def matching(pattern: str) -> list[Path]:
+    """The folder of that name, or those that a pattern such as outputs/sweeps/t* names. Raises ValueError for none."""
+    if Path(pattern).exists() or not any(sign in pattern for sign in "*?["):
+        return [Path(pattern)]
+    if not (found := sorted(Path(path) for path in glob(pattern) if Path(path).is_dir())):  # noqa: PTH207
+        raise ValueError(f"no folder is named like {pattern}")
+    return found
 
 
 def default_name(paths: list[Path]) -> str:

@@ -15,7 +15,7 @@ from mnist_exp.files import write_json
 RESULT_FILE = "result.json"
 SCHEMA = 1
 ADVICE = "Run it again (overwrite=true), or move the folder away"  # for a folder that cannot be used
-STATUSES = ("finished", "failed")
+STATUSES = ("finished", "failed", "interrupted")
 IDENTIFICATION = ("status", "name", "seed", "overrides", "config")
 MEASURED = (
     "data", "model", "epoch", "metrics", "history", "milestones", "seconds", "images_per_second", "environment",
@@ -31,10 +31,10 @@ class ResultError(ValueError):
 class RunResult:
     """The content of result.json. Accuracies are fractions from 0 to 1, times are seconds, epochs count from 1.
 
-    The file of a failed run has the fields up to `config`, and `error` and `traceback`.
+    The file of a failed or interrupted run has the fields up to `config`, and `error` and `traceback`.
     """
 
-    status: str  # "finished" or "failed"
+    status: str  # "finished", "failed" (by an error) or "interrupted" (by Ctrl-C, SIGTERM or a closed pipe)
     name: str = ""  # the run's name, such as "csv-cnn"
     seed: int
     overrides: list[str]  # what the user typed, such as ["data=csv", "trainer.max_epochs=3"]
@@ -103,7 +103,7 @@ class RunResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The content of result.json: the schema's number, then the fields that have a value."""
-        measured = () if self.status == "failed" else MEASURED
+        measured = MEASURED if self.status == "finished" else ()
         names = ("schema", *IDENTIFICATION, *measured, "error", "traceback")
         content = asdict(self)
         return {name: content[name] for name in names if content[name] is not None}

@@ -25,7 +25,8 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from mnist_exp.cli.instantiation import instantiate
     from mnist_exp.cli.threads import set_threads
     from mnist_exp.cli.working import working
-    from mnist_exp.models.checkpoint import check_resumable
+    from mnist_exp.models.checkpoint import check_resumable, trained_epochs
+    from mnist_exp.models.checkpoint_paths import LAST, checkpoint_file
     from mnist_exp.models.registry import check_network
     from mnist_exp.result import Stopwatch
     from mnist_exp.training.checkpoint_io import AtomicCheckpointIO
@@ -35,9 +36,10 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from mnist_exp.training.lightning_speedups import unset_nvml_check
     from mnist_exp.training.predictions import Predictions
     from mnist_exp.training.progress import BusyMachine
-    from mnist_exp.training.resuming import warn_of_other_settings
     from mnist_exp.training.run import training_results
     from mnist_exp.training.seeding import SeedEveryEpoch
+    from mnist_exp.training.settings_changed import check_continuation
+    from mnist_exp.training.stay_stopped import StayStopped
     from mnist_exp.training.tensorboard import TestPanels
     from mnist_exp.training.trainer_options import STEP_OPTIONS, without_overfit_batches
 
@@ -56,12 +58,18 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     check_network(config["model"]["net"])
     datamodule = instantiate(cfg.data)
     model = instantiate(cfg.model, **{option: cfg.trainer[option] for option in STEP_OPTIONS})
-    if cfg.ckpt_path:
-        warn_of_other_settings(check_resumable(cfg.ckpt_path, model), config)
+    ckpt_path = None
+    if cfg.resume:
+        ckpt_path = Path(cfg.resume) / LAST
+        check_resumable(ckpt_path, model)
+    elif cfg.ckpt_path:
+        ckpt_path = checkpoint_file(cfg.ckpt_path, prefer="last")
+        check_continuation(check_resumable(ckpt_path, model), config, trained=trained_epochs(ckpt_path))
     history, milestones = History(config), Milestones(cfg.milestones)
     predictions = Predictions(run_dir / "predictions.npz")
     configured = instantiate(cfg.callbacks)
-    callbacks = [SeedEveryEpoch(cfg.seed), history, milestones, predictions, TestPanels(config), BusyMachine()]
+    callbacks = [SeedEveryEpoch(cfg.seed), StayStopped(), history, milestones, predictions, TestPanels(config)]
+    callbacks.append(BusyMachine())
     callbacks += [callback for callback in configured.values() if callback]
     logger = instantiate(cfg.logger) or False
     trainer = instantiate(
@@ -85,7 +93,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
 
     # Train. Then test, once, the weights that validation chose.
     with seconds("fit"):
-        trainer.fit(model, datamodule, ckpt_path=cfg.ckpt_path)
+        trainer.fit(model, datamodule, ckpt_path=ckpt_path)
     with seconds("test"):
         weights = load_best_weights(model, configured.get("best"))
         trainer.test(model, datamodule, verbose=False)

@@ -54,7 +54,7 @@ real_world() {
     done
     for severity in 0 1 2 3 4 5; do
         suite=(suite=corruptions suite.name=corruptions-$severity suite.severity=$severity suite.every=5)
-        evaluate outputs/sweeps/real_world/*seed=0/
+        evaluate outputs/sweeps/real_world/*seed-0/
     done
     $python -m scripts.figures real_world "${runs[@]}"
 }

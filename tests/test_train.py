@@ -14,6 +14,7 @@ from mnist_exp.data.digits import Digits
 from mnist_exp.models.checkpoint import CheckpointError, load_classifier
 from mnist_exp.train import train
 from mnist_exp.training.run import run_and_record
+from mnist_exp.training.seeding import SeedEveryEpoch
 
 pytestmark = pytest.mark.usefixtures("small_mnist")
 Compose = Callable[..., DictConfig]
@@ -84,7 +85,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(composed: 
     assert not same(a, c)
 
 
-@pytest.mark.parametrize("extra", [[], ["scheduler=one_cycle", "optimizer=sgd"], ["data.val_size=0"]])
+@pytest.mark.parametrize(
+    "extra", [[], ["scheduler=one_cycle", "optimizer=sgd"], ["data.val_size=0"], ["augment=handwriting", "model=mlp"]]
+)
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     composed: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: list[str]
 ):
@@ -101,9 +104,13 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     assert [row["epoch"] for row in resumed["history"]] == [1, 2, 3]
 
 
-def killed_in_epoch_two(self: Any, trainer: Any, pl_module: Any) -> None:  # noqa: ARG001
+seed_epoch = SeedEveryEpoch.on_train_epoch_start
+
+
+def killed_in_epoch_two(self: Any, trainer: Any, pl_module: Any) -> None:
     if trainer.current_epoch == 1:
         raise RuntimeError("killed")
+    seed_epoch(self, trainer, pl_module)
 
 
 def run_failing(cfg: DictConfig) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def write_report(
     # A section without content is empty, and left out.
     compared = counted(study.finished["run"].nunique(), "run")
     text = paragraphs(
-        f"# {code(name)}: {compared} compared",
+        f"# {code(name)}: {compared} compared{', '.join(['', *left_out_counts(study)])}",
         answer(study, pairs),
         different_images(study, predictions),
         # How each group did, and what made the difference.
@@ -244,8 +244,17 @@ def accuracy_against_time(study: Study, styles: GroupStyles, plots: dict[str, Pl
 # --- what to know before believing it --------------------------------------------------------------------------------
 
 
+def left_out(study: Study) -> pd.DataFrame:
+    return study.frame[~study.frame["status"].isin(["finished", "borrowed"])]
+
+
+def left_out_counts(study: Study) -> list[str]:
+    """How many runs are missing from the comparison, by reason: `2 failed`, `1 interrupted`."""
+    return [f"{count} {status}" for status, count in left_out(study).groupby("status")["run"].nunique().items()]
+
+
 def runs_left_out(study: Study) -> str:
-    lost = study.frame[~study.frame["status"].isin(["finished", "borrowed"])]
+    lost = left_out(study)
     if lost.empty:
         return ""
     rows = [[code(run), code(status), code(why)] for run, status, why in lost[["run", "status", "error"]].to_numpy()]

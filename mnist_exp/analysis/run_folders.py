@@ -32,7 +32,8 @@ LARGEST_INTEGER = 2**63 - 1  # what a column of the table holds
 class Run(NamedTuple):
     """What a run folder holds.
 
-    status: `finished`, or why the run does not count: `failed`, `unfinished`, `unreadable`, `untested` or `repeated`.
+    status: `finished`, or why the run does not count: `failed`, `interrupted`, `unfinished`, `unreadable`, `untested`
+        or `repeated`.
     reason: a sentence; None for a finished run.
     result: None where there is none, or where it cannot be trusted.
     """
@@ -86,8 +87,8 @@ def read_run(folder: Path) -> Run:
             return Run("unreadable", f"cannot use {path}: {problem}. {ADVICE}")
     except (ResultError, OSError, MemoryError, RecursionError) as error:
         return Run("unreadable", str(error))
-    if result.status == "failed":
-        return Run("failed", result.error or "no error was recorded", result)
+    if result.status != "finished":
+        return Run(result.status, result.error or "no error was recorded", result)
     if result.metrics.get("test/acc") is None:
         return Run("untested", "finished without test/acc", result)
     try:

@@ -34,8 +34,8 @@ class Study:
     factors: the settings that tell the groups apart, as columns of `frame` (see factors.py).
     frame: a row for each run (for each run and epoch where milestones are compared): `run` is its folder, then
         `status`, `group`, the factors, `seed`, metrics, ... Only rows with the status `finished` were measured, and
-        only they have a group. The other statuses are `failed`, `unfinished`, `unreadable`, `untested`, `repeated`
-        and `borrowed`.
+        only they have a group. The other statuses are `failed`, `interrupted`, `unfinished`, `unreadable`,
+        `untested`, `repeated` and `borrowed`.
     results: the result.json of each finished run, by `run`.
     settings: all settings that differ, a row for each finished run (by `run`) and a column for each setting.
     epochs: the milestones that are compared, empty for the tested checkpoints.

@@ -1,10 +1,11 @@
 """Turn a function that takes the config into a command-line program."""
 
 import os
+import shlex
+import signal
 import sys
 import threading
 import time
-from argparse import Namespace
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -15,20 +16,22 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp.cli.accelerators import missing_accelerator
+from mnist_exp.cli.arguments import read_arguments
 from mnist_exp.cli.broken_pipe import end_at_broken_pipe
 from mnist_exp.cli.help import usage
-from mnist_exp.cli.overrides import CONF, OverrideError, compose_checked
+from mnist_exp.cli.overrides import CONF, OverrideError, check_single_values, compose_checked, job_folders
 from mnist_exp.files import as_write_error, write_errors
 
 INVALID_OVERRIDE = 2  # exit status
+INTERRUPTED, TERMINATED = 130, 143  # exit statuses after Ctrl-C and SIGTERM, as shells count them
 ROOM = 2**16  # bytes: more than Hydra's configuration and log take at the start
 
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Turn a function that takes the config into a program: `hydra.main` behind the check of the overrides.
 
-    Exit status: 0 when done, 2 for an invalid override, 1 where the run or any job of a sweep failed, 141 where the
-    reader of the output has gone (`| head -1`).
+    Exit status: 0 when done, 2 for an invalid override, 1 where the run or any job of a sweep failed, 130 after Ctrl-C,
+    143 after SIGTERM, 141 where the reader of the output has gone (`| head -1`).
     A failure is reported in one message. HYDRA_FULL_ERROR=1 shows the traceback as well.
     """
 
@@ -47,32 +50,64 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
 
 def run_command(config_name: str, run_hydra: Callable[[], Any]) -> None:
     """Check the overrides, then print help, or run the task once or as a sweep."""
-    arguments = parse_arguments()
-    if arguments.hydra_help or arguments.shell_completion:
-        run_hydra()
-        return
+    typed = sys.argv[1:]
     try:
-        cfg = compose_checked(config_name, arguments.overrides)
-    except OverrideError as error:
+        flags, overrides = read_arguments(config_name)
+        if flags.hydra_help or flags.shell_completion:
+            run_hydra()
+            return
+        cfg = compose_checked(config_name, overrides)
+        is_sweep = flags.multirun or str(cfg.hydra.mode) == "RunMode.MULTIRUN"
+        if not is_sweep and not flags.help:
+            check_single_values(overrides)
+    except (OverrideError, ValueError) as error:
         if show_traceback():
             raise
         fail(str(error), status=INVALID_OVERRIDE)
-    if arguments.help:
+    if flags.help:
         print(usage(config_name, cfg))
         return
     if problem := missing_accelerator(OmegaConf.select(cfg, "trainer.accelerator")):
         fail(problem, status=INVALID_OVERRIDE)
-    is_sweep = arguments.multirun or str(cfg.hydra.mode) == "RunMode.MULTIRUN"
-    if cfg.hydra.output_subdir:
+    if config_name == "train":
         check_room(Path(cfg.hydra.sweep.dir if is_sweep else cfg.hydra.run.dir))
     if not show_traceback():
         threading.excepthook = report_thread_error
-    started = time.time()
-    run_hydra()
-    if is_sweep:
-        from mnist_exp.cli.sweep_summary import close_sweep
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end_at_sigterm)
+    if is_sweep and config_name == "train":
+        run_sweep(cfg, overrides, run_hydra, command=shlex.join(["python", "-m", "mnist_exp.train", *typed]))
+        return
+    try:
+        run_hydra()
+    except KeyboardInterrupt:
+        fail("interrupted", status=INTERRUPTED)
 
-        sys.exit(close_sweep(Path(cfg.hydra.sweep.dir), since=started))
+
+def run_sweep(cfg: DictConfig, overrides: list[str], run_hydra: Callable[[], Any], *, command: str) -> NoReturn:
+    """Run the jobs, print the table, and end the program.
+
+    command: what was typed, so that it can be typed again.
+    """
+    from mnist_exp.cli.sweep_summary import close_sweep
+
+    started = time.time()
+    status = 0
+    try:
+        run_hydra()
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    except SystemExit as end:
+        if end.code not in (INTERRUPTED, TERMINATED):
+            raise
+        status = end.code
+    failed = close_sweep(Path(cfg.hydra.sweep.dir), since=started, planned=job_folders(cfg, overrides), command=command)
+    sys.exit(status or failed)
+
+
+def end_at_sigterm(*_: Any) -> NoReturn:
+    """In place of the end without a word: what was begun is recorded, and a sweep prints its table."""
+    sys.exit(TERMINATED)
 
 
 def check_room(folder: Path) -> None:
@@ -89,16 +124,6 @@ def report_thread_error(failure: threading.ExceptHookArgs) -> None:
     """Print the traceback of a thread, except for an OSError: TensorBoard raises that again when it is next used."""
     if not issubclass(failure.exc_type, OSError):
         threading.__excepthook__(failure)
-
-
-def parse_arguments() -> Namespace:
-    """The command line as Hydra reads it.
-
-    Hydra has no public name for its parser, and a copy of it would be out of step with the next version.
-    """
-    from hydra._internal.utils import get_args_parser
-
-    return get_args_parser().parse_args()
 
 
 def report_errors(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:

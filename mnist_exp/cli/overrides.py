@@ -7,6 +7,7 @@ also refuses what Hydra cannot judge: a value of another type than the one it re
 import difflib
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mnist_exp.cli import resolvers  # noqa: F401  # registers what conf/ uses
 from mnist_exp.cli.accelerators import too_many_processes
+from mnist_exp.cli.folder_names import job_folder
 from mnist_exp.cli.ranges import KNOWN_CLASSES, RANGES, REMOVABLE, out_of_range
 from mnist_exp.suggestions import did_you_mean
 
@@ -67,6 +69,36 @@ def single_overrides(override: Override) -> list[str]:
         return [override.input_line or ""]
     key = (override.input_line or "").split("=", 1)[0]
     return [f"{key}={value}" for value in override.sweep_string_iterator()]
+
+
+def check_single_values(overrides: list[str]) -> None:
+    """Refuses several values where no sweep is asked for."""
+    for text in overrides:
+        if parse(text).is_sweep_override():
+            key, _, values = text.partition("=")
+            raise OverrideError(f"{text} names several values: add -m for a run with each; a list is {key}=[{values}]")
+
+
+def job_folders(cfg: DictConfig, overrides: list[str]) -> set[str]:
+    """The names of the folders that a sweep's jobs have. Empty where they cannot be foreseen.
+
+    cfg: the configuration of the sweep, with Hydra's own node.
+    """
+    foreseen = str(cfg.hydra.sweeper._target_).endswith(".BasicSweeper") and "hydra.sweep.subdir" not in str(overrides)
+    from_file = [parse(f"{key}={values}") for key, values in (cfg.hydra.sweeper.params or {}).items()]
+    values_of_each = {}  # what was typed replaces what the file says
+    for override in [*from_file, *map(parse, overrides)]:
+        if not override.is_hydra_override():
+            values_of_each[override.get_key_element()] = as_jobs_have_it(override)
+    return {job_folder(job) for job in product(*values_of_each.values())} if foreseen else set()
+
+
+def as_jobs_have_it(override: Override) -> list[str]:
+    """The overrides that Hydra's sweeper makes of one, a value each, in its own spelling: `true` becomes `True`."""
+    key = override.get_key_element()
+    is_sweep = override.is_sweep_override()
+    values = override.sweep_string_iterator() if is_sweep else [override.get_value_element_as_str()]
+    return [f"{key}={value}" for value in values]
 
 
 def compose_job(config_name: str, overrides: list[str]) -> DictConfig:

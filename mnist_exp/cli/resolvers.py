@@ -1,14 +1,8 @@
-"""What `${sweep_name:...}`, `${fast_precision:}` and `${not_in_folder_names:}` in conf/ stand for."""
+"""What `${folder_name:...}`, `${sweep_folder:...}`, `${job_folder:...}` and `${fast_precision:}` in conf/ stand for."""
 
 from omegaconf import OmegaConf
 
-from mnist_exp.recipe import NOT_IN_FOLDER_NAMES
-
-
-def sweep_name(study: str | None, overrides: list[str]) -> str:
-    """The name of a sweep's folder: its study, or else the keys that it sets, such as `data+data.batch_size`."""
-    keys = (override.split("=", 1)[0].lstrip("+~") for override in overrides)
-    return study or "+".join(key.replace("/", ".") for key in keys) or "default"
+from mnist_exp.cli.folder_names import folder_name, job_folder, sweep_folder
 
 
 def fast_precision() -> str:
@@ -22,6 +16,7 @@ def fast_precision() -> str:
     return "bf16-mixed" if capabilities.get("avx512_bf16") else "32-true"
 
 
-OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
+OmegaConf.register_new_resolver("folder_name", lambda name: folder_name(str(name)), replace=True)
+OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True)
+OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
 OmegaConf.register_new_resolver("fast_precision", fast_precision, replace=True)
-OmegaConf.register_new_resolver("not_in_folder_names", lambda: list(NOT_IN_FOLDER_NAMES), replace=True)

@@ -1,9 +1,11 @@
 """The end of a sweep on the screen: a table with a row for each job, what went wrong, and the next command."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mnist_exp.cli.folder_names import tells_apart
 from mnist_exp.result import ResultError, RunResult
 from mnist_exp.training.run_lock import holder_of
 from mnist_exp.training.run_summary import command_line
@@ -16,24 +18,40 @@ METRICS = ("val/acc", "test/acc")
 CLOCKS_DIFFER = 1.0  # seconds by which a file system may round its times
 
 
-def close_sweep(sweep_dir: Path, *, since: float) -> int:
-    """Print a row for each job in `sweep_dir`, those of earlier starts included.
+def close_sweep(sweep_dir: Path, *, since: float, planned: Collection[str] = (), command: str = "") -> int:
+    """Print a row for each job in `sweep_dir`, those of earlier starts included, and what is still to be done.
 
-    since: a time.time(). Returns the exit status: 1 if a job that started after it did not finish, otherwise 0.
+    since: a time.time(). planned: the folders of this sweep's jobs. command: what starts the sweep again.
+
+    Returns the exit status: 1 if a job that started after `since` did not finish, otherwise 0.
     """
     from rich.console import Console
 
-    jobs = sorted((config.parent.parent for config in sweep_dir.glob("*/.hydra/config.yaml")), key=by_values)
+    jobs = sorted((config.parent.parent for config in sweep_dir.rglob(".hydra/config.yaml")), key=by_values)
     results = {job: read_job(job) for job in jobs}
     print_summary(Console(), sweep_dir, results)
+    done = sum(results[job].status == "finished" for job in jobs if job.name in planned)
+    if done < len(planned):
+        print(f"{done} of {len(planned)} done, the same command goes on:\n  {command}")
     unfinished = [job for job, (status, *_) in results.items() if status not in ("finished", "running")]
     return 1 if any(started_at(job) >= since - CLOCKS_DIFFER for job in unfinished) else 0
+
+
+def overrides_of(job: Path) -> list[str]:
+    """What tells a job from the others: the overrides that it was started with, sorted. Or else its folder's name."""
+    from omegaconf import OmegaConf
+
+    try:
+        typed: Any = OmegaConf.to_container(OmegaConf.load(job / ".hydra" / "overrides.yaml"), resolve=False)
+        return sorted(each for each in typed if tells_apart(each)) or job.name.split(",")
+    except Exception:  # a missing or damaged file, in whatever way
+        return job.name.split(",")  # the folders of version 0.1
 
 
 def by_values(job: Path) -> list[tuple[str, bool, float, str]]:
     """A sort key for the folders of jobs: numbers by their value, so that batch_size=64 comes before batch_size=256."""
     found = []
-    for override in job.name.split(","):
+    for override in overrides_of(job):
         key, _, value = override.partition("=")
         is_number = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", value, re.IGNORECASE) is not None
         found.append((key, not is_number, float(value) if is_number else 0.0, value))
@@ -43,7 +61,7 @@ def by_values(job: Path) -> list[tuple[str, bool, float, str]]:
 class Job(NamedTuple):
     """What a job's folder tells.
 
-    status: `finished`, `failed`, `running` (in another process), `unfinished` or `unreadable`.
+    status: `finished`, `failed`, `interrupted`, `running` (in another process), `unfinished` (killed) or `unreadable`.
     note: the error, or who runs it. None for a finished job.
     """
 
@@ -71,7 +89,7 @@ def print_summary(console: "Console", sweep_dir: Path, results: dict[Path, Job])
     from rich.table import Table
     from rich.text import Text
 
-    names = {job: job.name.split(",") for job in results}
+    names = {job: overrides_of(job) for job in results}
     common = set.intersection(*map(set, names.values())) if len(names) > 1 else set()
     labels = {job: " ".join(each for each in overrides if each not in common) for job, overrides in names.items()}
     table = Table()

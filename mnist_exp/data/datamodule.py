@@ -188,7 +188,9 @@ class DigitsDataModule(LightningDataModule):
             **blocks,
         )
         # The sampler yields whole batches; batch_size=None turns off the loader's own batching and collation.
-        return DataLoader(digits, sampler=sampler, batch_size=None)
+        # The loader draws a number at the start of an epoch. From torch's global generator it would shift the numbers
+        # of augmentation and dropout, and in a resumed epoch at another place than in an uninterrupted one.
+        return DataLoader(digits, sampler=sampler, batch_size=None, generator=torch.Generator())
 
     def _placed(self, digits: Digits) -> Digits:
         """The digits on the trainer's accelerator if `placement` wants them there, else as they are."""

@@ -70,6 +70,13 @@ def trained_epochs(ckpt_path: str | Path) -> int:
         return check_epoch(content) + 1
 
 
+def config_and_epochs(ckpt_path: str | Path) -> tuple[dict[str, Any], int]:
+    """The configuration of the run that wrote a checkpoint, and the epochs it had trained. Raises CheckpointError."""
+    content = read_checkpoint(Path(ckpt_path))
+    with errors_name(ckpt_path, "cannot be resumed"):
+        return check_config(content), check_epoch(content) + 1
+
+
 def check_resumable(ckpt_path: str | Path, model: DigitClassifier) -> dict[str, Any]:
     """Refuses a checkpoint from which `Trainer.fit(ckpt_path=...)` could not go on with `model`.
 

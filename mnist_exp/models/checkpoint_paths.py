@@ -1,14 +1,60 @@
 """Which checkpoints a user named, and the run folder of each. Quick to import: no torch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+LATEST = "latest"  # in place of a path: the run in outputs/ that was last written to
+OUTPUTS = Path("outputs")
+LAST = Path("checkpoints") / "last.ckpt"  # within a run folder
+WRITTEN_IN_TRAINING = (Path(".hydra") / "config.yaml", Path("train.log"), Path("result.json"), LAST)
 
 
 def checkpoint_paths(ckpt_path: str | Iterable[str] | None) -> list[Path]:
-    """The checkpoints of `ckpt_path=`, a path or a list of paths. Raises ValueError where there is none."""
+    """The checkpoints of `ckpt_path=`: a file, a run folder, `latest`, or a list of these. See `checkpoint_file`.
+
+    Raises ValueError where there is none.
+    """
     if not ckpt_path:
-        raise ValueError("ckpt_path=... is needed: a checkpoint, such as outputs/runs/.../checkpoints/best.ckpt")
-    return [Path(path) for path in ([ckpt_path] if isinstance(ckpt_path, str) else ckpt_path)]
+        raise ValueError("ckpt_path=... is needed: a run folder, a checkpoint in it, or latest")
+    return [checkpoint_file(path) for path in ([ckpt_path] if isinstance(ckpt_path, str) else ckpt_path)]
+
+
+def checkpoint_file(path: str | Path, *, prefer: str = "best") -> Path:
+    """The checkpoint that a path means: the file itself, or the `prefer`red one, else another, of a run folder.
+
+    prefer: `best` or `last`.
+
+    Raises ValueError for a folder without checkpoints.
+    """
+    folder = latest_run(having_checkpoints=True) if str(path) == LATEST else Path(path)
+    if not folder.is_dir():
+        return folder
+    names = [f"{prefer}.ckpt", "best.ckpt", "last.ckpt"]
+    found = [file for place in (folder / "checkpoints", folder) for name in names if (file := place / name).is_file()]
+    if not found:
+        inside = max((run for run in runs_below(folder) if run != folder), key=last_written, default=None)
+        advice = f". It holds runs, such as {inside}: name one of them" if inside else ""
+        raise ValueError(f"there is no checkpoint in the folder {folder}{advice}")
+    return found[0]
+
+
+def latest_run(*, having_checkpoints: bool = False) -> Path:
+    """The run folder in outputs/ whose training wrote to it last. Raises ValueError where there is none."""
+    runs = [run for run in runs_below(OUTPUTS) if not having_checkpoints or any(run.glob("checkpoints/*.ckpt"))]
+    if not runs:
+        what = "run with a checkpoint" if having_checkpoints else "run"
+        raise ValueError(f"there is no latest run: no {what} is in {OUTPUTS.absolute()}")
+    return max(runs, key=last_written)
+
+
+def runs_below(folder: Path) -> Iterator[Path]:
+    return (config.parent.parent for config in folder.rglob(".hydra/config.yaml"))
+
+
+def last_written(run: Path) -> float:
+    """When training last wrote to a run folder. Evaluations and exports do not count."""
+    files = [run / name for name in WRITTEN_IN_TRAINING]
+    return max((file.stat().st_mtime for file in files if file.is_file()), default=0.0)
 
 
 def run_folders(ckpt_path: str | Iterable[str] | None) -> dict[Path, Path]:

@@ -12,11 +12,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from mnist_exp.files import as_write_error, write_errors
+from mnist_exp.files import as_write_error, write_errors, write_text
+from mnist_exp.models.checkpoint_paths import LAST
 from mnist_exp.recipe import PLACES_AND_RESOURCES
-from mnist_exp.result import RESULT_FILE, ResultError, RunResult, Stopwatch, environment
+from mnist_exp.result import RESULT_FILE, RunResult, Stopwatch, environment
 from mnist_exp.training.run_lock import RunInUseError, run_lock
-from mnist_exp.training.run_summary import relative_to_here, run_summary
+from mnist_exp.training.run_summary import after_failure, relative_to_here, run_summary
+from mnist_exp.training.settings_changed import changed_settings, check_resume
 
 if TYPE_CHECKING:
     from pytorch_lightning import Trainer
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from mnist_exp.training.checkpoints import ChosenWeights
     from mnist_exp.training.history import History, Milestones
 
+ABSENT = object()  # in place of a value, where a configuration does not have the key
+INTERRUPTED = 130  # exit status after Ctrl-C, as shells count it: 128 and the number of SIGINT
 RANKS = ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID")  # set by Lightning, torchrun and Slurm
 
 logger = logging.getLogger(__name__)
@@ -32,16 +36,17 @@ logger = logging.getLogger(__name__)
 def run_and_record(train: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig) -> float:
     """Run `train`, write result.json to the run folder, and return the accuracy that a sweeper may optimize.
 
-    A run that is finished and had the same configuration is skipped, unless `overwrite` is true. A failure is recorded
-    in result.json with its traceback. It ends a single run with exit status 1; a sweep goes on with its next job.
+    A run that is finished and had the same configuration is skipped, unless `overwrite` is true. A resumed run and a
+    sweep's job that was cut off go on from their last checkpoint. A failure is recorded in result.json with its
+    traceback. It ends a single run with exit status 1; a sweep goes on with its next job.
 
-    Raises RunInUseError, ResultError or OSError, and leaves the folder as it is, where another process works in it,
-    where it has a result.json that cannot be read, or where it cannot be written to. A sweep logs that and goes on.
+    Raises RunInUseError, ValueError or OSError, and leaves the folder as it is, where another process works in it, or
+    where it cannot be read, resumed or written to. A sweep logs that and goes on.
     """
     try:
         with run_lock(Path(cfg.run_dir)) if is_main_process() else nullcontext():
             return run_unless_finished(train, cfg)
-    except (RunInUseError, ResultError, OSError) as error:
+    except (RunInUseError, ValueError, OSError) as error:
         if not in_sweep():
             raise
         logger.error("%s: %s", "running elsewhere" if isinstance(error, RunInUseError) else "failed", error)
@@ -52,9 +57,19 @@ def run_unless_finished(train: Callable[[DictConfig], dict[str, Any]], cfg: Dict
     """What `run_and_record` does in a folder that no other process works in."""
     run_dir = Path(cfg.run_dir)
     earlier = None if cfg.overwrite else RunResult.read(run_dir)
-    if earlier and earlier.status == "finished" and earlier.config == recorded_config(cfg):
-        logger.info("%s is finished: skipped (overwrite=true runs it again)", run_dir)
+    if cfg.get("resume"):
+        if nothing_left := check_resume(cfg, earlier):
+            logger.info("%s", nothing_left)
+            return objective(earlier)  # type: ignore[arg-type]
+        record_settings(cfg)
+    elif earlier and earlier.status == "finished" and not changed_settings(earlier.config, recorded_config(cfg)):
+        logger.info("%s is finished: skipped (overwrite=true runs it again)", relative_to_here(run_dir))
         return objective(earlier)
+    elif in_sweep() and not cfg.overwrite and can_go_on(cfg):
+        cfg = OmegaConf.merge(cfg, {"resume": cfg.run_dir})  # type: ignore[assignment]
+        logger.info("%s was cut off: it goes on after its last whole epoch", relative_to_here(run_dir))
+    elif is_main_process():
+        remove_earlier_outputs(cfg)
     with write_errors(run_dir / RESULT_FILE):
         (run_dir / RESULT_FILE).unlink(missing_ok=True)
 
@@ -69,15 +84,54 @@ def run_unless_finished(train: Callable[[DictConfig], dict[str, Any]], cfg: Dict
     return objective(result)
 
 
+def can_go_on(cfg: DictConfig) -> bool:
+    """Whether the folder of a sweep's job has a checkpoint of the same settings, from which the job can go on."""
+    if not (Path(cfg.run_dir) / LAST).is_file():
+        return False
+    from mnist_exp.models.checkpoint_file import CheckpointError, read_checkpoint
+
+    try:
+        earlier = read_checkpoint(Path(cfg.run_dir) / LAST).get("config")
+    except CheckpointError as error:
+        logger.warning("%s. The job starts again", error)
+        return False
+    return isinstance(earlier, dict) and not changed_settings(earlier, recorded_config(cfg))
+
+
+def record_settings(cfg: DictConfig) -> None:
+    """Write the settings of a resumed run to the .hydra folder, so that the next resume knows of what was changed."""
+    if is_main_process() and HydraConfig.initialized():
+        folder = Path(HydraConfig.get().runtime.output_dir) / ".hydra"
+        write_text(folder / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(identification(cfg)["overrides"])))
+        write_text(folder / "config.yaml", OmegaConf.to_yaml(cfg))
+
+
+def remove_earlier_outputs(cfg: DictConfig) -> None:
+    """Remove what an earlier start left in the run folder and this one writes anew: curves would show both."""
+    run_dir = Path(cfg.run_dir)
+    if cfg.get("ckpt_path") and run_dir.resolve() in Path(cfg.ckpt_path).resolve().parents:
+        raise ValueError(f"ckpt_path={cfg.ckpt_path} is in the run folder itself: resume={run_dir} goes on there")
+    for pattern in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "predictions.npz", "events.out.tfevents.*"):
+        for file in run_dir.glob(pattern):
+            with write_errors(file):
+                file.unlink()
+
+
 def identification(cfg: DictConfig) -> dict[str, Any]:
     """The fields of a result that say which run it is of."""
-    overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    typed = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    # A resumed run is repeated by its settings, from the start.
+    overrides = [override for override in typed if not override.startswith("resume=")]
     return {"name": cfg.name, "seed": cfg.seed, "overrides": overrides, "config": recorded_config(cfg)}
 
 
 def recorded_config(cfg: DictConfig) -> dict[str, Any]:
     """The resolved configuration, with neutral values for places and resources, which do not decide the result."""
-    return OmegaConf.to_container(OmegaConf.merge(cfg, PLACES_AND_RESOURCES), resolve=True)  # type: ignore[return-value]
+    neutral = cfg.copy()
+    for key, value in PLACES_AND_RESOURCES.items():
+        if OmegaConf.select(cfg.copy(), key, default=ABSENT, throw_on_resolution_failure=False) is not ABSENT:
+            OmegaConf.update(neutral, key, value, merge=False)
+    return OmegaConf.to_container(neutral, resolve=True)  # type: ignore[return-value]
 
 
 def training_results(
@@ -122,14 +176,14 @@ def record_failure(cfg: DictConfig, error: BaseException) -> float:
     # Lightning turns Ctrl+C into SystemExit: the cause is then the exception behind it.
     error = error.__context__ if isinstance(error, SystemExit) and error.__context__ else error
     interrupted = isinstance(error, (KeyboardInterrupt, SystemExit, BrokenPipeError))
+    if isinstance(error, KeyboardInterrupt):
+        exit_status = INTERRUPTED
     message = "interrupted" if interrupted else describe(error, Path(cfg.run_dir))
-    last = relative_to_here(Path(cfg.run_dir) / "checkpoints" / "last.ckpt")
-    if last.exists():
-        message += f" (to continue after the last whole epoch: ckpt_path={last})"
     if is_main_process():
         trace = "".join(traceback.format_exception(error))
-        failure = RunResult(status="failed", **identification(cfg), error=message, traceback=trace)
-        logger.error("%s", message)
+        status = "interrupted" if interrupted else "failed"
+        failure = RunResult(status=status, **identification(cfg), error=message, traceback=trace)
+        logger.error("%s", message if in_sweep() else f"{message}\n{after_failure(Path(cfg.run_dir))}")
         try:
             failure.write(Path(cfg.run_dir))
         except OSError as disk_error:  # such as the full disk that ended the run

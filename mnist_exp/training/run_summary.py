@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from mnist_exp.models.checkpoint_paths import LAST
 from mnist_exp.result import RunResult
 
 PLAIN_VALUE = re.compile(r"[\w./+-]+", re.ASCII)  # means nothing else to the shell and to Hydra
@@ -35,6 +36,14 @@ def run_summary(run_dir: Path, result: RunResult) -> str:
     return "\n".join(lines)
 
 
+def after_failure(run_dir: Path) -> str:
+    """How a single run that failed or was interrupted goes on, or where its folder is."""
+    folder = relative_to_here(run_dir)
+    if not (run_dir / LAST).exists():
+        return f"no epoch was completed; the run folder, with its log:\n  {folder}"
+    return f"to go on after the last whole epoch:\n  {command_line('mnist_exp.train', resume=folder)}"
+
+
 def log_folder(run_folder: Path) -> Path:
     """`outputs` for a run in it, so that TensorBoard shows it beside the others; or else the run's folder alone."""
     return Path("outputs") if run_folder.parts[:1] == ("outputs",) else run_folder
@@ -48,10 +57,13 @@ def command_line(module: str, **overrides: str | Path) -> str:
 
 
 def as_argument(key: str, value: str) -> str:
-    if PLAIN_VALUE.fullmatch(value):
-        return f"{key}={value}"
+    return f"{key}={value}" if PLAIN_VALUE.fullmatch(value) else shlex.quote(f"{key}={hydra_quoted(value)}")
+
+
+def hydra_quoted(value: str) -> str:
+    """A text in Hydra's double quotes. There, backslashes count only before a quote."""
     escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), value)
-    return shlex.quote(f'{key}="{escaped}"')
+    return f'"{escaped}"'
 
 
 def program(name: str) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.cli.command import check_room, command, parse_arguments, report_thread_error, run_command
+from mnist_exp.cli.arguments import read_arguments
+from mnist_exp.cli.command import check_room, command, report_thread_error, run_command
 
 # A program of ours whose task is in the test: python -c PROGRAM TASK [overrides].
 PROGRAM = """
@@ -158,13 +159,14 @@ def test_a_log_that_fails_for_another_reason_is_reported_and_the_task_goes_on(tm
 
 
 def test_hydra_still_has_the_argument_parser_that_we_call(monkeypatch: pytest.MonkeyPatch):
-    """It is not public. If this fails, Hydra has moved `get_args_parser`: see `parse_arguments`."""
+    """It is not public. If this fails, Hydra has moved `get_args_parser`: see `read_arguments`."""
     assert callable(getattr(importlib.import_module("hydra._internal.utils"), "get_args_parser", None))
-    monkeypatch.setattr(sys, "argv", ["train", "-m", "seed=0,1", "--help"])
-    arguments = parse_arguments()
-    assert (arguments.overrides, arguments.multirun, arguments.help) == (["seed=0,1"], True, True)
-    assert not arguments.hydra_help
-    assert not arguments.shell_completion
+    monkeypatch.setattr(sys, "argv", ["train", "data=csv", "-m", "seed=0,1", "--help"])
+    flags, overrides = read_arguments("train")
+    assert (overrides, flags.multirun, flags.help) == (["data=csv", "seed=0,1"], True, True)
+    assert not flags.hydra_help
+    assert not flags.shell_completion
+    assert sys.argv == ["train", "-m", "--help", "data=csv", "seed=0,1"], "Hydra takes flags before the overrides"
 
 
 def test_a_command_keeps_the_name_and_the_text_of_its_task():

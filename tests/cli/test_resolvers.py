@@ -2,20 +2,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from mnist_exp.cli.resolvers import fast_precision, sweep_name
-
-
-@pytest.mark.parametrize(
-    ("study", "overrides", "name"),
-    [
-        ("mine", ["seed=0,1"], "mine"),
-        (None, ["data=image,csv", "+trainer.new=1", "~threads", "hydra/launcher=joblib"],
-         "data+trainer.new+threads+hydra.launcher"),
-        (None, [], "default"),
-    ],
-)  # fmt: skip
-def test_a_sweep_is_named_by_its_study_or_by_what_it_sets(study: str | None, overrides: list[str], name: str):
-    assert sweep_name(study, overrides) == name
+from mnist_exp.cli.resolvers import fast_precision
 
 
 @pytest.mark.parametrize(("avx512_bf16", "precision"), [(True, "bf16-mixed"), (False, "32-true")])

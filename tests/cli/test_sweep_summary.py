@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -60,6 +61,25 @@ def test_a_sweep_ends_with_a_row_a_job_by_value_what_failed_and_the_next_command
     assert f"\ndata.batch_size=1024: ValueError: too large {80 * 'x'}\n" in text
     assert f"\ndata.batch_size=32: cannot read {sweep_dir}/data.batch_size=32,data=csv/result.json: " in text
     assert text.endswith(f"\ncompare the runs:\n  python -m mnist_exp.compare runs={sweep_dir}\n")
+
+
+def test_what_is_still_to_be_done_is_counted(sweep_dir: Path, capsys: pytest.CaptureFixture[str]):
+    make_job(sweep_dir, "seed-0", status="finished")
+    make_job(sweep_dir, "seed-1", status="interrupted", error="interrupted")
+    make_job(sweep_dir, "seed-9", status="finished")  # of another start
+    assert close_sweep(sweep_dir, since=0.0, planned={"seed-0", "seed-1", "seed-2"}, command="train -m seed=0,1,2") == 1
+    text = capsys.readouterr().out
+    assert text.count("interrupted") == 2
+    assert text.endswith("\n1 of 3 done, the same command goes on:\n  train -m seed=0,1,2\n")
+
+
+def test_a_row_tells_the_job_by_its_overrides(sweep_dir: Path, capsys: pytest.CaptureFixture[str]):
+    for name, typed in (("a", "[seed=0, 'data.train_csv=a/b.csv', threads=1]"), ("b", "[seed=10]"), ("c", "[seed=9]")):
+        make_job(sweep_dir, name, status="finished")
+        (sweep_dir / name / ".hydra" / "overrides.yaml").write_text(typed)
+    close_sweep(sweep_dir, since=0.0)
+    rows = [line.split("│")[1].strip() for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert rows == ["data.train_csv=a/b.csv seed=0", "seed=9", "seed=10"]
 
 
 def test_what_looks_like_markup_is_printed_as_it_is(sweep_dir: Path, capsys: pytest.CaptureFixture[str]):
@@ -183,6 +203,30 @@ def test_a_killed_sweep_started_again_runs_only_what_is_missing(folder: Path):
     assert len(results(folder)) == 3
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert done.stdout.count("skipped") == len(before)
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "launcher", "status"),
+    [(signal.SIGINT, "basic", 130), (signal.SIGTERM, "basic", 143), (signal.SIGINT, "joblib", 130)],
+)
+def test_an_interrupted_sweep_prints_its_table_and_how_it_goes_on(
+    folder: Path, ended_by: signal.Signals, launcher: str, status: int
+):
+    long = command("seed=0,1", "trainer.max_epochs=3000", "model=mlp", f"hydra/launcher={launcher}")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(long, cwd=folder, start_new_session=True, **pipes) as process:
+        deadline = time.time() + 120
+        while not list(folder.glob("outputs/sweeps/small/*/checkpoints/last.ckpt")) and time.time() < deadline:
+            time.sleep(0.05)
+        if ended_by == signal.SIGINT:  # a terminal sends Ctrl-C to all processes of the command
+            os.killpg(process.pid, ended_by)
+        else:
+            process.send_signal(ended_by)
+        stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == status, stdout + stderr
+    assert "Traceback" not in stdout + stderr
+    assert "\n0 of 2 done, the same command goes on:\n  python -m mnist_exp.train -m data=csv " in stdout
+    assert {result["status"] for result in results(folder).values()} <= {"interrupted"}
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])

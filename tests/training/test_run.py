@@ -126,8 +126,8 @@ def test_a_failed_run_is_run_again(config: Config, tmp_path: Path):
     ("error", "message", "status"),
     [
         (ValueError("no data"), "ValueError: no data", 1),
-        (KeyboardInterrupt(), "interrupted", 1),
-        (SystemExit(3), "interrupted", 3),
+        (KeyboardInterrupt(), "interrupted", 130),
+        (SystemExit(143), "interrupted", 143),
     ],
 )
 def test_a_failure_is_recorded_and_ends_a_single_run(
@@ -138,9 +138,9 @@ def test_a_failure_is_recorded_and_ends_a_single_run(
     assert end.value.code == status
     result = RunResult.read(tmp_path / "run")
     assert result is not None
-    assert (result.status, result.error) == ("failed", message)
+    assert (result.status, result.error) == ("interrupted" if status > 128 else "failed", message)
     assert "in train" in (result.traceback or "")
-    assert caplog.messages == [message]
+    assert caplog.messages == [f"{message}\nno epoch was completed; the run folder, with its log:\n  {tmp_path}/run"]
 
 
 @pytest.mark.usefixtures("sweeping")
@@ -216,7 +216,8 @@ def test_a_full_disk_is_named_even_where_the_failure_cannot_be_recorded(
     run_dir = tmp_path / "run"
     assert caplog.messages == [
         f"WriteError: cannot write {run_dir}: No space left on device; "
-        "free some space there, then run the same command again",
+        "free some space there, then run the same command again\n"
+        f"no epoch was completed; the run folder, with its log:\n  {run_dir}",
         f"the failure is not recorded: cannot write {run_dir / 'result.json'}: full",
     ]
     assert run_and_record(done, config()) == 0.5
@@ -245,15 +246,81 @@ def test_an_ended_reader_interrupts_a_run_and_keeps_its_exit_status(config: Conf
     assert end.value.code == 141
 
 
-def test_a_failure_says_how_to_continue(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_failure_says_how_to_continue(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "run" / "checkpoints" / "last.ckpt").touch()
+
+    def train(cfg: DictConfig) -> dict:  # noqa: ARG001
+        last_checkpoint(tmp_path / "run")
+        raise KeyboardInterrupt
+
     with pytest.raises(SystemExit):
-        run_and_record(failing(KeyboardInterrupt()), config())
+        run_and_record(train, config())
+    assert caplog.messages[0].startswith("interrupted\nto go on after the last whole epoch:\n  ")
+    assert caplog.messages[0].endswith("python -m mnist_exp.train resume=run")
+
+
+def last_checkpoint(run_dir: Path, config: Any = None) -> None:
+    (run_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
+    torch.save({"epoch": 0, "config": config}, run_dir / "checkpoints" / "last.ckpt")
+
+
+def going_on(cfg: DictConfig) -> dict:
+    return DONE | {"epoch": 7 if cfg.get("resume") else 1}
+
+
+@pytest.mark.usefixtures("sweeping")
+@pytest.mark.parametrize(
+    ("changes", "epoch"), [({}, 7), ({"threads": 3}, 7), ({"lr": 0.5}, 1), ({"overwrite": True}, 1)]
+)
+def test_a_sweep_s_job_that_was_cut_off_goes_on_if_it_is_the_same(
+    config: Config, tmp_path: Path, changes: dict[str, Any], epoch: int
+):
+    last_checkpoint(tmp_path / "run", OmegaConf.to_container(config()))
+    run_and_record(going_on, config(**changes))
     result = RunResult.read(tmp_path / "run")
     assert result is not None
-    assert result.error == "interrupted (to continue after the last whole epoch: ckpt_path=run/checkpoints/last.ckpt)"
+    assert result.epoch == epoch
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists() == (epoch == 7), (
+        "what starts anew leaves nothing old"
+    )
+
+
+@pytest.mark.usefixtures("sweeping")
+def test_a_job_with_a_torn_checkpoint_starts_again(config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").write_bytes(b"torn")
+    assert run_and_record(going_on, config()) == 0.5
+    assert "last.ckpt" in caplog.messages[0]
+    assert caplog.messages[0].endswith("The job starts again")
+
+
+def test_a_single_run_starts_again_unless_it_is_asked_to_go_on(config: Config, tmp_path: Path):
+    last_checkpoint(tmp_path / "run", OmegaConf.to_container(config()))
+    run_and_record(going_on, config())
+    result = RunResult.read(tmp_path / "run")
+    assert result is not None
+    assert result.epoch == 1
+
+
+def test_a_checkpoint_in_the_run_folder_itself_is_refused(config: Config, tmp_path: Path):
+    last_checkpoint(tmp_path / "run")
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    with pytest.raises(ValueError, match=r"in the run folder itself: resume=.*run goes on there"):
+        run_and_record(done, config(ckpt_path=str(last)))
+    assert last.exists()
+
+
+def test_a_refused_resume_leaves_the_result_as_it_is(config: Config, tmp_path: Path):
+    run = str(tmp_path / "run")
+    cfg = config(trainer={"max_epochs": 2})
+    run_and_record(done, cfg)
+    before = (tmp_path / "run" / "result.json").read_bytes()
+    with pytest.raises(ValueError, match=r"lr=0.5 \(was 0.001\)"):
+        run_and_record(done, OmegaConf.merge(cfg, {"resume": run, "lr": 0.5}))
+    assert run_and_record(failing(ValueError("not run")), OmegaConf.merge(cfg, {"resume": run})) == 0.5
+    assert (tmp_path / "run" / "result.json").read_bytes() == before
 
 
 def test_the_error_itself_is_raised_on_demand(config: Config, monkeypatch: pytest.MonkeyPatch):

@@ -17,6 +17,6 @@ def test_the_draws_of_an_epoch_depend_on_seed_epoch_and_process_alone():
     assert draw(seed=1, epoch=1) == draw(seed=1, epoch=1)
 
 
-def test_the_draws_are_those_of_version_0_1():
+def test_the_draws_are_those_of_version_0_1_after_the_loader_s():
     assert draw(seed=0, epoch=0) == 0.11343264579772949
-    assert draw(seed=3, epoch=7, rank=1) == 0.41355377435684204
+    assert draw(seed=3, epoch=7, rank=1) == 0.7662666440010071
