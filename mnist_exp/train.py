@@ -35,7 +35,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from mnist_exp.training.lightning_messages import hide_messages
     from mnist_exp.training.lightning_speedups import unset_nvml_check
     from mnist_exp.training.predictions import Predictions
-    from mnist_exp.training.progress import BusyMachine
+    from mnist_exp.training.progress import watched
     from mnist_exp.training.run import training_results
     from mnist_exp.training.seeding import SeedEveryEpoch
     from mnist_exp.training.settings_changed import check_continuation
@@ -69,7 +69,6 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     predictions = Predictions(run_dir / "predictions.npz")
     configured = instantiate(cfg.callbacks)
     callbacks = [SeedEveryEpoch(cfg.seed), StayStopped(), history, milestones, predictions, TestPanels(config)]
-    callbacks.append(BusyMachine())
     callbacks += [callback for callback in configured.values() if callback]
     logger = instantiate(cfg.logger) or False
     trainer = instantiate(
@@ -92,9 +91,9 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
         datamodule.setup()
 
     # Train. Then test, once, the weights that validation chose.
-    with seconds("fit"):
+    with seconds("fit"), watched(trainer):
         trainer.fit(model, datamodule, ckpt_path=ckpt_path)
-    with seconds("test"):
+    with seconds("test"), watched(trainer):
         weights = load_best_weights(model, configured.get("best"))
         trainer.test(model, datamodule, verbose=False)
 

@@ -3,8 +3,9 @@
 import logging
 import os
 import sys
-import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -13,7 +14,6 @@ from pytorch_lightning.callbacks import Checkpoint, ProgressBar, RichProgressBar
 from mnist_exp.training.history import History, logged_metrics
 
 SILENCE = 30.0  # seconds without a line, at most
-LOOK_EVERY = 10.0  # seconds between two looks at the machine's load
 BUSY = 1.5  # times as many programs want to compute as there are processors
 
 logger = logging.getLogger(__name__)
@@ -38,40 +38,17 @@ def epoch_line(trainer: Trainer) -> str:
 
 
 class EpochLine(ProgressBar, Checkpoint):
-    """One log line an epoch, and one every 30 seconds within a longer epoch.
+    """One log line an epoch.
 
     It is a `ProgressBar` so that Lightning adds none of its own, and a `Checkpoint` to be called late, as `History`.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._said_at = time.monotonic()
-        self._is_enabled = True
-
     def disable(self) -> None:
         """Lightning calls this in all processes but the first, which would otherwise log the same line."""
-        self._is_enabled = False
-
-    def say(self, line: str) -> None:
-        if self._is_enabled:
-            logger.info("%s", line)
-        self._said_at = time.monotonic()
-
-    def say_after_silence(self, what: str, batch_idx: int, batches: float) -> None:
-        if time.monotonic() - self._said_at >= SILENCE:
-            self.say(f"{what}: {100 * (batch_idx + 1) / batches:.0f}%")
-
-    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
-        self.say_after_silence(epoch_of(trainer), args[-1], trainer.num_training_batches)
-
-    def on_validation_batch_end(self, trainer: Trainer, *args: Any) -> None:
-        self.say_after_silence(f"{epoch_of(trainer)}, validation", args[3], sum(trainer.num_val_batches))
-
-    def on_test_batch_end(self, trainer: Trainer, *args: Any) -> None:
-        self.say_after_silence("test", args[3], sum(trainer.num_test_batches))
+        self.on_train_epoch_end = lambda *_: None  # type: ignore[method-assign]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        self.say(epoch_line(trainer))
+        logger.info("%s", epoch_line(trainer))
 
 
 class EpochBar(RichProgressBar, Checkpoint):
@@ -91,22 +68,42 @@ class EpochBar(RichProgressBar, Checkpoint):
                 handler.handle(record)
 
 
-class BusyMachine(Callback):
-    """Says once that training is slow because other programs compute, too, and what helps.
+@contextmanager
+def watched(trainer: Trainer) -> Iterator[None]:
+    """Around training and test: a log line every 30 seconds, and once a warning where the machine is busy.
 
-    The threads of a step wait for each other. Where one of them has to wait for a processor, all do.
+    On a terminal the bar stands for the lines. They come from a thread of their own: Lightning calls no callback within
+    a training step, and on a busy machine a step may take minutes.
     """
+    done = Event()
+    watch = Thread(target=report, args=(trainer, done), daemon=True)
+    if trainer.is_global_zero:
+        watch.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if watch.is_alive():
+            watch.join()
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        self._look_at = time.monotonic() + LOOK_EVERY
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        if time.monotonic() < self._look_at:
-            return
-        self._look_at += LOOK_EVERY
-        if (problem := busy()) is not None:
-            self._look_at = float("inf")
+def report(trainer: Trainer, done: Event) -> None:
+    warned = False
+    while not done.wait(SILENCE):
+        if not sys.stdout.isatty():
+            logger.info("%s", position(trainer))
+        if not warned and (problem := busy()):
             logger.warning("%s", problem)
+            warned = True
+
+
+def position(trainer: Trainer) -> str:
+    """`epoch 2 of 3: 40%`."""
+    if trainer.testing:
+        return "test"
+    if trainer.validating or trainer.num_training_batches in (0, float("inf")):
+        return f"{epoch_of(trainer)}: validation" if trainer.validating else epoch_of(trainer)
+    return f"{epoch_of(trainer)}: {max(trainer.fit_loop.batch_idx, 0) / trainer.num_training_batches:.0%}"
 
 
 def busy() -> str | None:

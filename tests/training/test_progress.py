@@ -1,5 +1,6 @@
 import logging
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import torch
 
 from mnist_exp.training import progress as progress_module
 from mnist_exp.training.history import History
-from mnist_exp.training.progress import BusyMachine, EpochBar, EpochLine, busy, progress
+from mnist_exp.training.progress import EpochBar, EpochLine, busy, position, progress, watched
 
 HISTORY = History({})
 HISTORY.epochs = [{"epoch": 1}, {"epoch": 2, "val/acc": 0.5, "train/loss": 1.23456, "seconds": 1.0}]
@@ -17,19 +18,12 @@ TRAINER = SimpleNamespace(
     max_epochs=3,
     is_global_zero=True,
     num_training_batches=4,
-    num_val_batches=[2],
-    num_test_batches=[10],
+    fit_loop=SimpleNamespace(batch_idx=2),
+    validating=False,
+    testing=False,
     callbacks=[HISTORY],
 )
 LINE = "epoch 2 of 3  train/loss 1.2346  val/acc 0.5000"
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Time stands still, except where the test says: clock.now += seconds."""
-    clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(progress_module.time, "monotonic", lambda: clock.now)
-    return clock
 
 
 def test_an_epoch_has_one_line_with_its_metrics_in_order(caplog: pytest.LogCaptureFixture):
@@ -39,29 +33,6 @@ def test_an_epoch_has_one_line_with_its_metrics_in_order(caplog: pytest.LogCaptu
         EpochLine().on_train_epoch_end(TRAINER, None)
         EpochLine().on_train_epoch_end(endless, None)
     assert caplog.messages == [LINE, LINE.replace(" of 3", "")]
-
-
-def test_long_work_has_a_line_every_30_seconds(caplog: pytest.LogCaptureFixture, clock: SimpleNamespace):
-    line = EpochLine()
-    with caplog.at_level(logging.INFO):
-        for batch_idx, seconds in enumerate((29, 1, 29, 2)):
-            clock.now += seconds
-            line.on_train_batch_end(TRAINER, None, None, None, batch_idx)
-        clock.now += 30
-        line.on_validation_batch_end(TRAINER, None, None, None, 0)
-        clock.now += 29
-        line.on_train_epoch_end(TRAINER, None)
-        clock.now += 29
-        line.on_test_batch_end(TRAINER, None, None, None, 0)
-        clock.now += 1
-        line.on_test_batch_end(TRAINER, None, None, None, 1)
-    assert caplog.messages == [
-        "epoch 2 of 3: 50%",
-        "epoch 2 of 3: 100%",
-        "epoch 2 of 3, validation: 50%",
-        LINE,
-        "test: 20%",
-    ]
 
 
 def test_other_processes_log_nothing(caplog: pytest.LogCaptureFixture):
@@ -110,17 +81,49 @@ def test_a_machine_is_busy_when_more_threads_want_to_compute_than_it_has_process
     assert busy() is None
 
 
-def test_a_busy_machine_is_named_once_after_some_seconds(
-    machine: SimpleNamespace, clock: SimpleNamespace, caplog: pytest.LogCaptureFixture
+def wait_for(caplog: pytest.LogCaptureFixture, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while len(caplog.messages) < count and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_long_training_has_a_line_every_30_seconds_and_a_busy_machine_is_named_once(
+    machine: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_terminal: bool
 ):
-    machine.load, said = 12.0, []
-    callback = BusyMachine()
-    callback.on_train_start(None, None)
-    for _ in range(4):
-        callback.on_train_batch_end(None, None, None, None, 0)
-        said.append(len(caplog.messages))
-        clock.now += 9.0
-    assert said == [0, 0, 1, 1]
+    monkeypatch.setattr(progress_module, "SILENCE", 0.001)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal, raising=False)
+    machine.load = 12.0
+    with caplog.at_level(logging.INFO), watched(TRAINER):
+        wait_for(caplog, 1 if is_terminal else 3)
+    if is_terminal:
+        assert caplog.messages == [busy()]
+    else:
+        assert caplog.messages[:3] == ["epoch 2 of 3: 50%", busy(), "epoch 2 of 3: 50%"]
+        assert caplog.messages.count(str(busy())) == 1
+
+
+def test_only_the_first_process_says_how_far_training_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(progress_module, "SILENCE", 0.0)
+    with caplog.at_level(logging.INFO), watched(SimpleNamespace(is_global_zero=False)):
+        time.sleep(0.01)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({}, "epoch 2 of 3: 50%"),
+        ({"fit_loop": SimpleNamespace(batch_idx=-1)}, "epoch 2 of 3: 0%"),
+        ({"num_training_batches": float("inf")}, "epoch 2 of 3"),
+        ({"validating": True}, "epoch 2 of 3: validation"),
+        ({"testing": True}, "test"),
+    ],
+)
+def test_the_position_in_a_run(state: dict, expected: str):
+    assert position(SimpleNamespace(**vars(TRAINER) | state)) == expected
 
 
 def test_the_load_is_unknown_on_some_systems(machine: SimpleNamespace, monkeypatch: pytest.MonkeyPatch):
