@@ -19,7 +19,7 @@ def trained(folder: Path, *overrides: str) -> dict[str, Any]:
         [sys.executable, "-m", "mnist_exp.train", "data=csv", f"data.train_csv={folder / 'train.csv'}",
          f"data.test_csv={folder / 'test.csv'}", "data.val_size=50", "data.eval_batch_size=10", "trainer.max_epochs=2",
          "optimizer=sgd", "optimizer.lr=0.1", "threads=1", "logger=none", *overrides],
-        cwd=folder, check=True, capture_output=True, text=True, timeout=120,
+        cwd=folder, check=True, capture_output=True, text=True, timeout=600,  # for a machine that is busy otherwise
     )  # fmt: skip
     (path,) = folder.glob("outputs/runs/*/*/result.json")
     result = json.loads(path.read_text()) | {"predictions": np.load(path.with_name("predictions.npz"))}
