@@ -45,7 +45,8 @@ def publish(report: Report, study: Study, folder: Path) -> None:
                 folder.rename(old)
             new.rename(folder)
     except OSError as error:
-        reason = explain_write_error(error, f"the report to {folder}")
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error  # a WriteError hides the reason
+        reason = explain_write_error(cause, f"the report to {folder}")
         raise ValueError(f"{reason}, or choose another reports_dir=...") from error
 
 
