@@ -21,7 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from mnist_exp import compare as compare_module
 from mnist_exp.cli.overrides import CONF
-from mnist_exp.compare import MNIST_FINGERPRINT, as_list, compare, default_name, name_of
+from mnist_exp.compare import MNIST_FINGERPRINT, as_list, compare, default_name, matching, name_of
 
 
 @pytest.fixture
@@ -223,3 +223,12 @@ def test_texts_of_a_run_stay_text_wherever_they_are_shown(tmp_path, capsys):
     assert "[/b]" in shown
     for text in (shown, (folder / "report.md").read_text(), (folder / "runs.csv").read_text(), page):
         assert "\x1b" not in text
+
+
+def test_runs_can_be_a_pattern(tmp_path: Path):
+    for name in ("t1", "t2", "u", "t[1]"):
+        (tmp_path / name).mkdir()
+    assert matching(str(tmp_path / "t?")) == [tmp_path / "t1", tmp_path / "t2"]
+    assert matching(str(tmp_path / "t[1]")) == [tmp_path / "t[1]"], "a folder of that name comes first"
+    with pytest.raises(ValueError, match=r"no folder is named like .*/x\*"):
+        matching(str(tmp_path / "x*"))

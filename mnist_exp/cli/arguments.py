@@ -18,7 +18,7 @@ from hydra.core.override_parser.types import Glob, ValueType
 
 from mnist_exp.cli.overrides import OverrideError, group_options, parse
 from mnist_exp.cli.resumed_run import overrides_of_resumed_run
-from mnist_exp.models.checkpoint_paths import LATEST, checkpoint_file, latest_run
+from mnist_exp.models.checkpoint_paths import LATEST, latest_run
 from mnist_exp.training.run_summary import hydra_quoted
 
 # The last part of a key whose value is a path, or a list of paths.
@@ -40,7 +40,7 @@ def read_arguments(config_name: str) -> Arguments:
 
     Hydra has no public name for its parser, and a copy of it would be out of step with the next version.
 
-    Raises OverrideError.
+    Raises ValueError.
     """
     from hydra._internal.utils import get_args_parser
 
@@ -50,7 +50,8 @@ def read_arguments(config_name: str) -> Arguments:
         words.remove(override)
     if flags.hydra_help or flags.shell_completion:
         return Arguments(flags, flags.overrides)
-    overrides = [as_hydra_reads_it(override, flags.overrides, is_sweep=flags.multirun) for override in flags.overrides]
+    is_sweep = flags.multirun or any(override.startswith("sweep=") for override in flags.overrides)
+    overrides = [as_hydra_reads_it(override, flags.overrides, is_sweep=is_sweep) for override in flags.overrides]
     if config_name == "train":
         overrides = overrides_of_resumed_run(overrides, is_sweep=flags.multirun)
     sys.argv[1:] = [*words, *overrides]
@@ -96,7 +97,7 @@ def literal_path(key: str, value: str) -> str:
     Hydra's own notation stays: a quoted text, a list, null, `${...}` and, where no file has that name, `a,b`.
     """
     if value == LATEST and key in ("ckpt_path", "resume"):
-        return literal_path(key, str(latest_run() if key == "resume" else checkpoint_file(LATEST)))
+        return literal_path(key, str(latest_run(having_checkpoints=key == "ckpt_path")))
     if value.startswith("~/"):
         value = str(Path(value).expanduser())
     exists = os.path.exists(value)  # noqa: PTH110  # unlike Path.exists, it takes any text

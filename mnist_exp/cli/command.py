@@ -19,7 +19,7 @@ from mnist_exp.cli.accelerators import missing_accelerator
 from mnist_exp.cli.arguments import read_arguments
 from mnist_exp.cli.broken_pipe import end_at_broken_pipe
 from mnist_exp.cli.help import usage
-from mnist_exp.cli.overrides import CONF, OverrideError, check_single_values, compose_checked, job_folders
+from mnist_exp.cli.overrides import CONF, check_single_values, compose_checked, job_folders
 from mnist_exp.files import as_write_error, write_errors
 
 INVALID_OVERRIDE = 2  # exit status
@@ -60,7 +60,7 @@ def run_command(config_name: str, run_hydra: Callable[[], Any]) -> None:
         is_sweep = flags.multirun or str(cfg.hydra.mode) == "RunMode.MULTIRUN"
         if not is_sweep and not flags.help:
             check_single_values(overrides)
-    except (OverrideError, ValueError) as error:
+    except ValueError as error:
         if show_traceback():
             raise
         fail(str(error), status=INVALID_OVERRIDE)

@@ -69,6 +69,10 @@ def test_home_is_found(monkeypatch: pytest.MonkeyPatch):
     assert rewritten("ckpt_path=~/a.ckpt") == "ckpt_path=/home/me/a.ckpt"
 
 
+def test_latest_is_the_folder_of_a_run(run_dir: Path):
+    assert rewritten("ckpt_path=latest") == f"ckpt_path={run_dir}"
+
+
 def test_in_a_sweep_several_paths_are_a_run_each():
     assert rewritten("ckpt_path=a.ckpt,b.ckpt", is_sweep=True) == "ckpt_path=a.ckpt,b.ckpt"
 

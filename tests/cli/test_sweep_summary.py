@@ -212,11 +212,13 @@ def test_a_killed_sweep_started_again_runs_only_what_is_missing(folder: Path):
 def test_an_interrupted_sweep_prints_its_table_and_how_it_goes_on(
     folder: Path, ended_by: signal.Signals, launcher: str, status: int
 ):
-    long = command("seed=0,1", "trainer.max_epochs=3000", "model=mlp", f"hydra/launcher={launcher}")
+    at_once = {"joblib": ["hydra.launcher.n_jobs=2"]}.get(launcher, [])
+    long = command("seed=0,1", "trainer.max_epochs=3000", "model=mlp", f"hydra/launcher={launcher}", *at_once)
+    started = "outputs/sweeps/small/*/checkpoints/last.ckpt"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(long, cwd=folder, start_new_session=True, **pipes) as process:
         deadline = time.time() + 120
-        while not list(folder.glob("outputs/sweeps/small/*/checkpoints/last.ckpt")) and time.time() < deadline:
+        while len(list(folder.glob(started))) < 1 + len(at_once) and time.time() < deadline:
             time.sleep(0.05)
         if ended_by == signal.SIGINT:  # a terminal sends Ctrl-C to all processes of the command
             os.killpg(process.pid, ended_by)
