@@ -2,6 +2,7 @@
 
 from omegaconf import OmegaConf
 
+from mnist_exp.files import default_data_dir
 from mnist_exp.recipe import NOT_IN_FOLDER_NAMES
 
 
@@ -22,6 +23,7 @@ def fast_precision() -> str:
     return "bf16-mixed" if capabilities.get("avx512_bf16") else "32-true"
 
 
+OmegaConf.register_new_resolver("data_folder", default_data_dir, replace=True)
 OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
 OmegaConf.register_new_resolver("fast_precision", fast_precision, replace=True)
 OmegaConf.register_new_resolver("not_in_folder_names", lambda: list(NOT_IN_FOLDER_NAMES), replace=True)
