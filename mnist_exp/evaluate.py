@@ -3,7 +3,9 @@
 python -m mnist_exp.evaluate ckpt_path=outputs/runs/.../checkpoints/best.ckpt suite=all
 """
 
+import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,13 @@ from mnist_exp.models.checkpoint_paths import run_folders
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from mnist_exp.data.digits import Digits
+    from mnist_exp.models.classifier import DigitClassifier
+
+POOR, FAR_BETTER = 0.6, 0.3  # accuracy, and how much more of it the transposed digits must have
+
+logger = logging.getLogger(__name__)
 
 
 def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
@@ -32,6 +41,7 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
     from mnist_exp.cli.threads import set_threads
     from mnist_exp.cli.working import working
     from mnist_exp.data.digits import fingerprint
+    from mnist_exp.data.image_folder import list_refused
     from mnist_exp.models.checkpoint import load_classifier
     from mnist_exp.result import environment
 
@@ -57,13 +67,33 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
         model.to(device)
         with working(f"testing {path}"):
             probs = {name: model.probabilities(digits.images).numpy() for name, digits in subsets.items()}
+        warn_of_transposed(model, subsets, probs)
         figures = score(subsets, probs) | {"checkpoint": describe_checkpoint(path, config), **conditions}
         evaluations[write_evaluation(run_dirs[path], suite.label, figures, subsets, probs)] = figures
 
     Console(width=None if sys.stdout.isatty() else 200).print(table(suite.label, list(evaluations.values())))
+    for name, digits in subsets.items():
+        if digits.refused:
+            print(f"{name}: these pictures count as wrong answers, {list_refused(digits.refused)}")
     for path in evaluations:
         print(f"kept in {path}")
     return evaluations
+
+
+def warn_of_transposed(model: "DigitClassifier", subsets: "Mapping[str, Digits]", probs: "Mapping[str, Any]") -> None:
+    """Warn of digits that are read badly, and far better with rows and columns exchanged."""
+    from mnist_exp.analysis.scores import transposed_accuracy
+
+    for name, digits in subsets.items():
+        acc = float((probs[name].argmax(axis=1) == digits.labels.numpy()).mean())
+        if acc < POOR and (transposed := transposed_accuracy(model, digits)) > acc + FAR_BETTER:
+            logger.warning(
+                "%s: with rows and columns exchanged the accuracy would be about %.0f%%, not %.0f%%. The images are "
+                "probably stored by columns, as in EMNIST: transpose them",
+                name,
+                100 * transposed,
+                100 * acc,
+            )
 
 
 @command("evaluate")

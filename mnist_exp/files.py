@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import os
 import stat
 import time
@@ -34,6 +35,9 @@ REMEDIES = {
     errno.EISDIR: "move away the folder that is in place of the file",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
+
+
+logger = logging.getLogger(__name__)
 
 
 class WriteError(OSError):
@@ -89,6 +93,21 @@ def atomic_write(path: Path) -> Iterator[Path]:
                 partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def default_data_dir() -> str:
+    """Where MNIST is stored when nobody says otherwise.
+
+    An empty MNIST_EXP_DATA is as good as none: data do not belong into the working directory itself.
+    """
+    return os.environ.get("MNIST_EXP_DATA") or "data"
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """Make the folder for data, and say where it is: the default is below the folder in which a command is started."""
+    if not data_dir.exists():
+        logger.info("the data go to a new folder, %s", data_dir.absolute())
+    data_dir.mkdir(parents=True, exist_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

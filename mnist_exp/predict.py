@@ -51,8 +51,9 @@ def predict(cfg: "DictConfig") -> "tuple[list[Prediction], dict[str, str]]":
     if cfg.show is True or (cfg.show == "auto" and len(found) <= MAX_DRAWN):
         console.print(picture_predictions.drawings(console, found, digits.images))
     console.print(picture_predictions.table(found))
-    picture_predictions.write_csv(Path(cfg.output), found, kaggle=digits.from_csv)
-    print(f"{len(found):,} predictions in {cfg.output}")
+    kaggle = digits.is_unlabelled_table if cfg.columns == "auto" else cfg.columns == "kaggle"
+    picture_predictions.write_csv(Path(cfg.output), found, kaggle=kaggle)
+    print(f"{len(found):,} predictions in {cfg.output}" + " (a submission for Kaggle)" * kaggle)
     return found, digits.failures
 
 

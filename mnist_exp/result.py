@@ -39,7 +39,7 @@ class RunResult:
     seed: int
     overrides: list[str]  # what the user typed, such as ["data=csv", "trainer.max_epochs=3"]
     config: dict[str, Any]  # the resolved configuration, with neutral values for places and resources (recipe.py)
-    data: dict[str, Any] = field(default_factory=dict)  # name, fingerprint, and the sizes of train, val and test
+    data: dict[str, Any] = field(default_factory=dict)  # name, fingerprint, images in train and val, images tested
     model: dict[str, Any] = field(default_factory=dict)  # name, and the number of parameters
     epoch: int | None = None  # the epoch whose weights were tested; None where no epoch ended
     metrics: dict[str, float] = field(default_factory=dict)  # train/loss train/acc val/loss val/acc test/loss test/acc

@@ -97,7 +97,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
         weights = load_best_weights(model, configured.get("best"))
         trainer.test(model, datamodule, verbose=False)
 
-    return training_results(trainer, history, milestones, seconds, weights=weights)
+    return training_results(trainer, history, milestones, seconds, weights=weights, tested=predictions.tested)
 
 
 @command("train")

@@ -292,7 +292,7 @@ if __name__ == "__main__":
         "study", nargs="?", choices=[*STUDIES, "test_panels"], help="what the runs are about; without it only draw"
     )
     parser.add_argument("runs", nargs="*", type=Path, help="run folders, or folders of runs")
-    parser.add_argument("--data-dir", type=Path, default=Path(os.environ.get("MNIST_EXP_DATA", "data")))
+    parser.add_argument("--data-dir", type=Path, default=Path(os.environ.get("MNIST_EXP_DATA") or "data"))
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="the folder with data/ and images/")
     arguments = parser.parse_args()
     main(arguments.study, arguments.runs, docs=arguments.docs, data_dir=arguments.data_dir)

@@ -101,6 +101,7 @@ def checkpoint(composed: Compose, tmp_path: Path) -> Path:
     model = instantiate({**cfg.model, "optimizer": None, "scheduler": None})
     path = tmp_path / "run" / "checkpoints" / "best.ckpt"
     path.parent.mkdir(parents=True)
+    (tmp_path / "run" / ".hydra").mkdir()
     config = OmegaConf.to_container(cfg, resolve=True)
     torch.save({"epoch": 1, "state_dict": model.state_dict(), "config": config}, path)
     return path

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
+from conftest import make_digits
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
@@ -44,9 +45,7 @@ def test_an_evaluation_gives_the_accuracy_of_the_run_also_on_images_in_files(
 ):
     result = json.loads((run / "result.json").read_text())
     assert 0.2 < result["metrics"]["test/acc"] < 1
-    for index, (image, label) in enumerate(zip(*small_mnist[1][torch.arange(60)], strict=True)):
-        (tmp_path / "png" / str(int(label))).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image.numpy()).save(tmp_path / "png" / str(int(label)) / f"{index}.png")
+    save_pictures(tmp_path / "png", small_mnist[1])
     test, files = (
         evaluated(f"ckpt_path={run}/checkpoints/best.ckpt", *suite)
         for suite in ([], ["suite=folder", f"suite.path={tmp_path / 'png'}"])
@@ -82,10 +81,46 @@ def test_tensorboard_gets_the_accuracy_and_the_worst_mistakes(checkpoint: Path):
 def test_each_of_several_checkpoints_gets_its_own_evaluation(checkpoint: Path, capsys: pytest.CaptureFixture[str]):
     other = checkpoint.parents[2] / "other" / "checkpoints" / "best.ckpt"
     other.parent.mkdir(parents=True)
+    (other.parents[1] / ".hydra").mkdir()
     other.write_bytes(checkpoint.read_bytes())
     evaluated(f"ckpt_path=[{checkpoint},{other}]")
     assert all((path.parents[1] / "evaluation-test.json").exists() for path in (checkpoint, other))
     assert capsys.readouterr().out.count("evaluation-test.json") == 2
+
+
+def save_pictures(folder: Path, digits: Digits) -> None:
+    for index, (image, label) in enumerate(zip(digits.images, digits.labels.tolist(), strict=True)):
+        (folder / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.numpy()).save(folder / str(label) / f"{index}.png")
+
+
+def test_a_picture_of_two_digits_counts_as_a_wrong_answer_and_is_named(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    digits = make_digits(10)
+    save_pictures(tmp_path / "mine", digits)
+    path = f"suite.path={tmp_path / 'mine'}"
+    without = evaluated(f"ckpt_path={checkpoint}", "suite=folder", path)
+    two = Image.fromarray(255 - np.hstack(digits.images[[2, 7]].numpy())).resize((560, 280))
+    two.save(tmp_path / "mine" / "7" / "two.png")
+    found = evaluated(f"ckpt_path={checkpoint}", "suite=folder", path)
+    assert (without["n"], found["n"], found["by_class"]["7"]["n"], found["by_subset"]["mine"]["n"]) == (10, 11, 2, 11)
+    assert found["acc"] == found["by_subset"]["mine"]["acc"] == without["acc"] * 10 / 11
+    assert found["confusion"] == without["confusion"]
+    [refused] = found["refused"]
+    assert (Path(refused["file"]).name, refused["label"]) == ("two.png", 7)
+    assert f"two.png: {refused['reason']}" in capsys.readouterr().out
+
+
+def test_digits_with_rows_and_columns_exchanged_are_warned_of(
+    run: Path, small_mnist: SmallMNIST, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    images, labels = small_mnist[1].images.numpy(), small_mnist[1].labels.numpy()
+    for name, stored in (("right", images), ("emnist", images.transpose(0, 2, 1))):
+        np.savez(tmp_path / f"{name}.npz", images=stored, labels=labels)
+        caplog.clear()
+        evaluated(f"ckpt_path={run}/checkpoints/best.ckpt", "suite=npz", f"suite.path={tmp_path / name}.npz")
+        assert any("rows and columns exchanged" in message for message in caplog.messages) == (name == "emnist")
 
 
 @pytest.mark.parametrize(

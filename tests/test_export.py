@@ -38,6 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, small_digits: tuple[Digits, Di
     run_dir = tmp_path_factory.mktemp("run")
     cfg = config("train", "model=cnn", f"run_dir={run_dir}", "data_dir=.")
     (run_dir / "checkpoints").mkdir()
+    (run_dir / ".hydra").mkdir()
     content = {"epoch": 1, "state_dict": classifier(cfg).state_dict()}
     resolved = OmegaConf.to_container(cfg, resolve=True)
     torch.save(content | {"config": resolved}, run_dir / "checkpoints" / "best.ckpt")

@@ -72,6 +72,16 @@ def test_a_csv_of_kaggle_becomes_a_submission_for_kaggle(checkpoint: Path, tmp_p
     assert rows(cfg) == [["ImageId", "Label"], *([str(number), str(int(p))] for number, p in enumerate(preds, 1))]
 
 
+def test_the_columns_of_a_table_with_labels_are_all_unless_kaggles_are_asked_for(checkpoint: Path, tmp_path: Path):
+    table = np.stack([np.append(label, drawn(label, seed=0)) for label in range(10)])
+    np.savetxt(tmp_path / "test.csv", table, fmt="%d", delimiter=",")
+    for columns, header in (("auto", "file"), ("all", "file"), ("kaggle", "ImageId")):
+        cfg = config(checkpoint, str(tmp_path / "test.csv"), f"columns={columns}")
+        predict(cfg)
+        assert rows(cfg)[0][0] == header
+        assert [row[0] for row in rows(cfg)[1:]] == [str(number) for number in range(1, 11)]
+
+
 @pytest.mark.parametrize(("show", "shown"), [("auto", True), ("false", False)])
 def test_a_few_images_are_drawn_as_the_network_saw_them(
     checkpoint: Path, pictures: Path, show: str, shown: bool, capsys: pytest.CaptureFixture[str]

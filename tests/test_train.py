@@ -50,6 +50,45 @@ def test_a_run_leaves_all_that_the_contract_names(composed: Compose, tmp_path: P
     assert result["images_per_second"] > 0
 
 
+def test_the_number_of_test_images_is_that_of_the_images_that_were_tested(
+    composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    result = run(composed("trainer.max_epochs=1", "trainer.limit_test_batches=2", "data.eval_batch_size=20"))
+    assert result["data"]["test"] == len(np.load(tmp_path / "run" / "predictions.npz")["labels"]) == 40
+    assert "% of 40 images" in capsys.readouterr().out
+
+
+def own_table(path: Path, digits: Digits, *, label_last: bool = False) -> str:
+    """A table of the digits. With the label last there is no header."""
+    columns = [digits.labels.numpy(), digits.images.numpy().reshape(-1, 784)]
+    header = "" if label_last else ",".join(["label", *(f"pixel{index}" for index in range(784))])
+    rows = np.column_stack(columns[::-1] if label_last else columns)
+    np.savetxt(path, rows, fmt="%d", delimiter=",", header=header, comments="")
+    return str(path)
+
+
+def test_a_table_with_the_label_last_trains_as_one_with_the_label_first(
+    composed: Compose, tmp_path: Path, small_digits: tuple[Digits, Digits]
+):
+    results = []
+    for label_last in (False, True):
+        paths = [
+            own_table(tmp_path / f"{index}.csv", part, label_last=label_last) for index, part in enumerate(small_digits)
+        ]
+        files = (f"data.train_csv={paths[0]}", f"data.test_csv={paths[1]}")
+        results.append(run(composed("data=csv", "model=mlp", *files, f"run_dir={tmp_path / str(label_last)}")))
+    assert results[0]["data"] == results[1]["data"]
+    assert results[0]["metrics"] == results[1]["metrics"]
+
+
+def test_one_table_is_enough_and_a_small_set_needs_no_settings(
+    composed: Compose, tmp_path: Path, small_digits: tuple[Digits, Digits]
+):
+    table = own_table(tmp_path / "train.csv", Digits(*small_digits[0][torch.arange(60)]))
+    result = run(composed("data=csv", f"data.train_csv={table}", "data.val_size=auto", "trainer.max_epochs=1"))
+    assert {key: result["data"][key] for key in ("train", "val", "test")} == {"train": 47, "val": 4, "test": 9}
+
+
 def test_what_is_tested_is_the_best_checkpoint_not_the_last(
     composed: Compose, tmp_path: Path, small_mnist: tuple[Digits, Digits]
 ):
@@ -123,7 +162,7 @@ def test_a_failed_run_says_why_and_keeps_the_traceback(composed: Compose):
     result = run_failing(composed("data.val_size=400"))
     assert result["status"] == "failed"
     assert "data.val_size must be from 0 to 299" in result["error"]
-    assert "stratified_split" in result["traceback"]
+    assert "number_of_images" in result["traceback"]
 
 
 def test_a_finished_run_is_skipped_unless_its_configuration_changed(composed: Compose, tmp_path: Path):

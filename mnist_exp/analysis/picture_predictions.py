@@ -21,6 +21,7 @@ from mnist_exp.files import atomic_write
 if TYPE_CHECKING:
     from mnist_exp.models.classifier import DigitClassifier
 
+TABLES = (".csv", ".tsv", ".txt")  # how their names end, also with .gz
 MAX_ROWS = 20  # of the printed table
 
 
@@ -37,41 +38,45 @@ class Prediction(NamedTuple):
 class ReadDigits(NamedTuple):
     """The digits that a user named.
 
-    images: uint8 (28, 28) by file name, or in a CSV by the row's number counted from 1 (Kaggle's ImageId).
+    images: uint8 (28, 28) by file name, or in a table by the row's number counted from 1 (Kaggle's ImageId).
     failures: what is wrong with each file that could not be read.
+    is_unlabelled_table: whether it is a table without labels, such as Kaggle's test.csv.
     """
 
     images: dict[str, np.ndarray]
     failures: dict[str, str]
-    from_csv: bool
+    is_unlabelled_table: bool
 
 
 # --- reading ---
 
 
 def read_digits(images: str | Iterable[str], *, photo: bool | str) -> ReadDigits:
-    """Reads image files, folders, patterns, or a .csv. `photo`: as `image_folder.read_image_file` takes it."""
-    if isinstance(images, str) and images.lower().endswith((".csv", ".csv.gz")):
+    """Reads image files, folders, patterns, or a table. `photo`: as `image_folder.read_image_file` takes it."""
+    names = [images] if isinstance(images, str) else list(images)
+    if len(names) == 1 and names[0].lower().removesuffix(".gz").endswith(TABLES):
         from mnist_exp.data.csv_file import read_csv
 
-        rows, _ = read_csv(Path(images), labels="optional")
-        return ReadDigits({str(number): row for number, row in enumerate(rows, 1)}, {}, from_csv=True)
-    read = read_files(find_files(images), photo=photo)
+        rows, labels = read_csv(Path(names[0]), labels="optional")
+        by_number = {str(number): row for number, row in enumerate(rows, 1)}
+        return ReadDigits(by_number, {}, is_unlabelled_table=labels is None)
+    read = read_files(find_files(names), photo=photo)
     return ReadDigits(
         images={name: image for name, image in read.items() if not isinstance(image, Exception)},
         failures={name: str(error) for name, error in read.items() if isinstance(error, Exception)},
-        from_csv=False,
+        is_unlabelled_table=False,
     )
 
 
 def find_files(images: str | Iterable[str]) -> Iterator[Path]:
     """The image files that a user named: files, folders and patterns. A name that leads nowhere comes back as it is."""
-    from mnist_exp.data.image_folder import SUFFIXES
+    from mnist_exp.data.image_folder import is_hidden, is_picture
 
     for name in [images] if isinstance(images, str) else images:
         path = Path(name)
         if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES) or [path]
+            files = [file for file in path.rglob("*") if not any(map(is_hidden, file.relative_to(path).parts))]
+            yield from sorted(filter(is_picture, files)) or [path]
         elif path.exists():
             yield path
         else:

@@ -4,6 +4,8 @@ The file is `evaluation-<suite>.json` in the run folder. Accuracies are fraction
 
 - `acc`, `n`, `ece` (expected calibration error), `by_class` and `confusion` (a row for each true label, a column for
   each answer) are over all images of the suite.
+- `refused` lists the pictures that could not be read: file, label and reason. They count as wrong answers in every
+  accuracy, and are not in `ece` and `confusion`.
 - `by_subset` has each subset, such as `noise/shot`, with the 95% interval (Wilson) of its accuracy. A family of
   subsets, such as `noise`, comes before its members and is over all their images. It has no interval, because the same
   digit may occur in many members.
@@ -24,7 +26,10 @@ from mnist_exp.models.checkpoint import trained_epochs
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from mnist_exp.models.classifier import DigitClassifier
+
 MISTAKES = 36  # in the picture of the worst ones
+TRANSPOSED_SAMPLE = 500  # images
 LETTERS = 12  # of a subset's name below a mistake
 EVENTS = "events.out.tfevents"  # how the names of TensorBoard's files start
 
@@ -34,22 +39,34 @@ Probs = Mapping[str, np.ndarray]  # float32 (N, 10) for each subset
 
 def score(subsets: Subsets, probs: Probs) -> dict[str, Any]:
     """The scores that `evaluation-<suite>.json` holds, from the probabilities for each subset."""
+    refused = [each for digits in subsets.values() for each in digits.refused]
     all_probs = np.concatenate([probs[name] for name in subsets])
     labels = np.concatenate([digits.labels.numpy() for digits in subsets.values()])
     preds = all_probs.argmax(axis=1)
     parts: dict[str, list[np.ndarray]] = {}  # for each family and each subset: which answers were right
     for name, digits in subsets.items():
         for part in dict.fromkeys((name.split("/")[0], name)):
-            parts.setdefault(part, []).append(probs[name].argmax(axis=1) == digits.labels.numpy())
+            answers = probs[name].argmax(axis=1) == digits.labels.numpy()
+            parts.setdefault(part, []).append(np.append(answers, np.zeros(len(digits.refused), bool)))
+    right = np.append(preds == labels, np.zeros(len(refused), bool))
+    of_label = np.append(labels, np.array([each.label for each in refused], np.int64))
     return {
-        **accuracy(preds == labels),
+        **accuracy(right),
         "ece": expected_calibration_error(all_probs, labels)[0],
-        "by_class": {str(label): accuracy(preds[labels == label] == label) for label in range(10)},
+        "by_class": {str(label): accuracy(right[of_label == label]) for label in range(10)},
         "by_subset": {
             part: accuracy(np.concatenate(correct), interval=part in subsets) for part, correct in parts.items()
         },
         "confusion": confusion_counts(preds, labels).tolist(),
+        "refused": [each._asdict() for each in refused],
     }
+
+
+def transposed_accuracy(model: "DigitClassifier", digits: Digits) -> float:
+    """The accuracy on some of the images with rows and columns exchanged, as in EMNIST's files."""
+    some = slice(None, None, -(-len(digits) // TRANSPOSED_SAMPLE))
+    probs = model.probabilities(digits.images[some].transpose(1, 2).contiguous())
+    return float((probs.argmax(dim=1) == digits.labels[some]).float().mean())
 
 
 def accuracy(correct: np.ndarray, *, interval: bool = False) -> dict[str, Any]:

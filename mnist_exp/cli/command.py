@@ -113,6 +113,11 @@ def end_at_sigterm(*_: Any) -> NoReturn:
 def check_room(folder: Path) -> None:
     """End the program if nothing can be written to `folder`, which need not exist. Hydra would print a traceback."""
     existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    if existing == Path.cwd():  # the first run that is started from here
+        print(
+            f"the results go to a new folder, {existing / folder.absolute().relative_to(existing).parts[0]}",
+            file=sys.stderr,
+        )
     try:
         with write_errors(folder), TemporaryFile(dir=existing) as file:
             file.write(bytes(ROOM))

@@ -77,6 +77,7 @@ AT_LEAST_ZERO = number("a number of at least 0", lambda value: value >= 0)
 SHARE = number("a number from 0 to 1", lambda value: 0 <= value <= 1)
 BELOW_ONE = number("a number from 0 to below 1", lambda value: 0 <= value < 1)
 PART = Range("a share of them such as 0.5", lambda value: type(value) is float and 0 < value <= 1)
+PART_OF_IMAGES = Range("a share of the images such as 0.1", lambda value: type(value) is float and 0 < value < 1)
 NO_BATCHES = Range("0 for none", lambda value: type(value) in (int, float) and value == 0)
 TRAIN_BATCHES = Range("a number of batches", lambda value: value in between(1, MAX_BATCHES)) | PART
 ALL = Range("null for all", NULL.holds)
@@ -106,7 +107,8 @@ RANGES = {
     "data.seed": SEED,
     "data.batch_size": between(1, MAX_IMAGES),
     "data.eval_batch_size": between(1, MAX_IMAGES),
-    "data.val_size": between(0, MAX_IMAGES),
+    "data.val_size": between(0, MAX_IMAGES) | PART_OF_IMAGES | AUTO,
+    "data.test_size": between(1, MAX_IMAGES) | PART_OF_IMAGES,
     "data.placement": one_of("auto", "device", "host"),
     "model.label_smoothing": BELOW_ONE,
     "model.block_images": between(0, MAX_IMAGES),
@@ -154,6 +156,7 @@ RANGES = {
         for place in ("", "corruptions.")  # alone, and within suite=all
         for key, range_ in {"severity": between(0, 5), "seed": SEED, "every": between(1, MAX_IMAGES)}.items()
     },
+    "columns": one_of("auto", "all", "kaggle"),
     "photo": AUTO_OR_BOOL,
     "show": AUTO_OR_BOOL,
     "suite.photo": AUTO_OR_BOOL,

@@ -3,6 +3,7 @@
 from omegaconf import OmegaConf
 
 from mnist_exp.cli.folder_names import folder_name, job_folder, sweep_folder
+from mnist_exp.files import default_data_dir
 
 
 def fast_precision() -> str:
@@ -16,6 +17,7 @@ def fast_precision() -> str:
     return "bf16-mixed" if capabilities.get("avx512_bf16") else "32-true"
 
 
+OmegaConf.register_new_resolver("data_folder", default_data_dir, replace=True)
 OmegaConf.register_new_resolver("folder_name", lambda name: folder_name(str(name)), replace=True)
 OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True)
 OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)

@@ -1,10 +1,11 @@
-"""Keep what was parsed from a CSV file beside it, as arrays that are memory-mapped the next time.
+"""Keep what was parsed from a CSV file in the data folder, as arrays that are memory-mapped the next time.
 
-For train.csv the cache is train.csv.cache/<key>/{images,labels}.npy; the key changes with the file. You may delete the
-folder at any time.
+For a train.csv the cache is data/cache/train.csv-<place>/<key>/{images,labels}.npy, and for a file in the data folder
+itself data/train.csv.cache/<key>/...; the key changes with the file. You may delete these folders at any time.
 """
 
 import functools
+import hashlib
 import logging
 import shutil
 from contextlib import suppress
@@ -13,15 +14,15 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mnist_exp.data.csv_parse import SIDE, parse_digits
-from mnist_exp.files import atomic_write
+from mnist_exp.data.csv_parse import Layout, parse_digits
+from mnist_exp.files import atomic_write, make_data_dir
 
-CACHE_FORMAT = 1  # raise it when what the cache holds changes
+CACHE_FORMAT = 2  # raise it when what the cache holds changes
 
 logger = logging.getLogger(__name__)
 
 
-def read_cached(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+def read_cached(path: Path, layout: Layout, data_dir: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """The images and labels of a CSV file from its cache, which is filled first if it does not hold them.
 
     Many processes may call this at once: one parses the file and the others wait.
@@ -29,20 +30,29 @@ def read_cached(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     Raises OSError if the cache can neither be read nor written, CSVError if the file is not one of digits.
     """
     stat = path.stat()
-    folder = path.with_name(f"{path.name}.cache")
+    folder = cache_folder(path, data_dir)
     entry = folder / f"{stat.st_size}-{stat.st_mtime_ns}-{CACHE_FORMAT}"
     with suppress(OSError, ValueError, EOFError):  # missing or damaged
         return _load(entry)
 
     from filelock import FileLock  # importing it takes longer than reading a filled cache
 
-    folder.mkdir(exist_ok=True)
+    make_data_dir(data_dir)
+    folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
         with suppress(OSError, ValueError, EOFError):  # another process may have filled it while this one waited
             return _load(entry)
         _remove_all_but_the_lock(folder)
-        _fill(entry, path)
+        _fill(entry, path, layout)
         return _load(entry)
+
+
+def cache_folder(path: Path, data_dir: Path) -> Path:
+    """Where what was parsed from a file is kept: never beside a file that is not in the data folder."""
+    if path.resolve().parent == data_dir.resolve():
+        return path.with_name(f"{path.name}.cache")
+    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    return data_dir / "cache" / f"{path.name[:48]}-{place}"
 
 
 @functools.cache
@@ -63,7 +73,7 @@ def _remove_all_but_the_lock(folder: Path) -> None:
             shutil.rmtree(stale, ignore_errors=True)
 
 
-def _fill(entry: Path, path: Path) -> None:
+def _fill(entry: Path, path: Path, layout: Layout) -> None:
     """Parse the CSV file into the folder `entry`. The caller holds the lock."""
     with (
         atomic_write(entry / "images.npy") as images_path,
@@ -72,15 +82,15 @@ def _fill(entry: Path, path: Path) -> None:
         labels_path.open("wb") as labels_file,
     ):
         num_images = num_labels = 0
-        _write_npy_header(images_file, np.uint8, (0, SIDE, SIDE))
+        _write_npy_header(images_file, np.uint8, (0, layout.side, layout.side))
         _write_npy_header(labels_file, np.int64, (0,))
-        for images, labels in parse_digits(path):
+        for images, labels in parse_digits(path, layout):
             images_file.write(images.tobytes())
             num_images += len(images)
             if labels is not None:
                 labels_file.write(labels.tobytes())
                 num_labels += len(labels)
-        _write_npy_header(images_file, np.uint8, (num_images, SIDE, SIDE))
+        _write_npy_header(images_file, np.uint8, (num_images, layout.side, layout.side))
         _write_npy_header(labels_file, np.int64, (num_labels,))
 
 

@@ -10,18 +10,20 @@ from filelock import FileLock
 from mnist_exp.data.csv_file import read_csv, write_csv
 from mnist_exp.data.datamodule import DigitsDataModule
 from mnist_exp.data.digits import Digits
-from mnist_exp.data.image_datamodule import default_data_dir, load_mnist
+from mnist_exp.data.image_datamodule import load_mnist
+from mnist_exp.files import default_data_dir, make_data_dir
 
 
 class CSVDataModule(DigitsDataModule):
-    """Two CSV files with one digit a line: a label and 784 pixel values. `csv_file.read_csv` describes the format.
+    """Two tables with one digit a line: a label and its pixels. `csv_file.read_csv` describes the forms that are read.
 
-    data_dir: the folder where MNIST is stored. It is downloaded to it if it is missing. None for `default_data_dir`.
+    data_dir: the folder where MNIST is stored. It is downloaded to it if it is missing. What was parsed is kept there.
+        None for `default_data_dir`.
     train_csv, test_csv: your own files. If both are None, MNIST's images are written to `data_dir` as CSV once, and
-        then read from there.
+        then read from there. Without test_csv a part of train_csv is held out for the test (test_size).
     common: the settings of `DigitsDataModule`.
 
-    Raises ValueError if only one of the two files is given.
+    Raises ValueError for a test_csv without a train_csv.
     """
 
     def __init__(
@@ -34,25 +36,27 @@ class CSVDataModule(DigitsDataModule):
         **common: Any,
     ) -> None:
         super().__init__(name=name, **common)
-        if (train_csv is None) != (test_csv is None):
-            raise ValueError("data.train_csv and data.test_csv go together: give both files, or neither to read MNIST")
+        if test_csv and not train_csv:
+            raise ValueError("data.test_csv needs data.train_csv, the file to train on. Leave both out to read MNIST")
         self.data_dir = Path(data_dir or default_data_dir())
         self.own_files = train_csv is not None
         self.train_csv = Path(train_csv or self.data_dir / "mnist_train.csv")
-        self.test_csv = Path(test_csv or self.data_dir / "mnist_test.csv")
+        self.test_csv = Path(test_csv) if test_csv else None if train_csv else self.data_dir / "mnist_test.csv"
 
     def prepare_data(self) -> None:
-        if self.own_files or (self.train_csv.exists() and self.test_csv.exists()):
+        if self.own_files or all(path and path.exists() for path in (self.train_csv, self.test_csv)):
             return
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        make_data_dir(self.data_dir)
         with FileLock(self.data_dir / ".csv.lock"):
             for path, digits in zip((self.train_csv, self.test_csv), load_mnist(self.data_dir), strict=True):
-                if not path.exists():  # another job may have written it while this one waited
+                if path and not path.exists():  # another job may have written it while this one waited
                     write_csv(path, digits.images.numpy(), digits.labels.numpy())
 
-    def load(self) -> tuple[Digits, Digits]:
-        train, test = (load_csv(path, modified_ns(path)) for path in (self.train_csv, self.test_csv))
-        return train, test
+    def load(self) -> tuple[Digits, Digits | None]:
+        def read(path: Path) -> Digits:
+            return load_csv(path, modified_ns(path), self.data_dir)
+
+        return read(self.train_csv), read(self.test_csv) if self.test_csv else None
 
 
 def modified_ns(path: Path) -> int:
@@ -61,7 +65,7 @@ def modified_ns(path: Path) -> int:
 
 
 @cache
-def load_csv(path: Path, modified_ns: int) -> Digits:  # noqa: ARG001, part of the cache's key
+def load_csv(path: Path, modified_ns: int, data_dir: Path) -> Digits:  # noqa: ARG001, part of the cache's key
     """The digits of one file. The result is kept until the file changes: the jobs of a sweep share a process."""
-    images, labels = read_csv(path)
+    images, labels = read_csv(path, data_dir=data_dir)
     return Digits(torch.from_numpy(images), torch.from_numpy(labels))

@@ -1,20 +1,25 @@
-"""Read and write digits as a CSV file: one digit a line, its label and its 28x28 pixels as whole numbers.
+"""Read and write digits as a table: one digit a line, its label and its 28x28 pixels as whole numbers.
 
-    images, labels = read_csv(Path("data/mnist_train.csv"))
+    images, labels = read_csv(Path("train.csv"))
 
-How a cell becomes a number is in csv_parse.py. What was parsed is kept beside the file by csv_cache.py.
+How the table is written is found out in csv_layout.py, and how a cell becomes a number is in csv_parse.py. What was
+parsed can be kept by csv_cache.py.
 """
 
 import gzip
+import logging
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from mnist_exp.data.csv_cache import read_cached, warn_once
-from mnist_exp.data.csv_parse import MAX_LABEL, MAX_PIXEL, PIXELS, SIDE, CSVError, parse_digits, read_layout
+from mnist_exp.data.csv_layout import describe, read_layout
+from mnist_exp.data.csv_parse import MAX_LABEL, MAX_PIXEL, CSVError, Layout, parse_digits
+from mnist_exp.data.digit_forms import SIDE, check_labels, to_mnist_form
 from mnist_exp.files import atomic_write
 
+PIXELS = SIDE * SIDE
 HEADER = ["label", *(f"{row}x{column}" for row in range(1, SIDE + 1) for column in range(1, SIDE + 1))]
 ROWS_AT_ONCE = 1000  # as many digits are formatted in one go; bounds the memory
 
@@ -23,33 +28,48 @@ LABEL_CELLS = np.array([b"\n%d" % value for value in range(MAX_LABEL + 1)])
 PIXEL_CELLS = np.array([b",%d" % value for value in range(MAX_PIXEL + 1)])
 
 
+logger = logging.getLogger(__name__)
+
+
 def read_csv(
-    path: Path, *, cache: bool = True, labels: Literal["required", "optional"] = "required"
+    path: Path, *, data_dir: Path | None = None, labels: Literal["required", "optional"] = "required"
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Images, uint8 [N, 28, 28], and labels, int64 [N], in the order of the file, which may be gzipped.
 
-    The label is the column named `label`, in upper or lower case, at any place. The other 784 columns are the pixels,
-    row by row, whatever their names. Without a header the first column is the label. Numbers may also be written as
-    "5", 5.0, 5e0 or 005, and blank lines are skipped.
+    A line has 784 pixels row by row, or the 64 of an 8x8 image, and the label first or last, or wherever the header
+    names it. A first column that numbers the rows is left out. Cells may be separated by commas, semicolons, tabs or
+    blanks, and pixels be from 0 to 1 or 0 to 255 (`digit_forms.to_mnist_form`). Numbers may also be written as "5", 5.0
+    or 5e0, and blank lines are skipped. What is not as in MNIST's usual CSV is logged.
 
-    cache: keep the arrays beside the file and return them memory-mapped, copy-on-write. If that is not possible, the
-        file is parsed every time and a warning says so.
-    labels: a file of 784 columns, such as Kaggle's test.csv, has no labels. That is an error if labels are required;
-        if they are optional, the labels returned are None.
+    data_dir: where to keep the arrays, which are then returned memory-mapped, copy-on-write (see csv_cache.py). None
+        parses the file every time. So does a folder that cannot be written to, and a warning says so.
+    labels: a file without labels, such as Kaggle's test.csv, is an error if labels are required; if they are optional,
+        the labels returned are None.
 
     Raises CSVError for anything that is wrong with the file.
     """
-    if read_layout(path).label_column is None and labels == "required":
+    layout = read_layout(path)
+    if layout.label_column is None and labels == "required":
         raise CSVError(
-            f"{path}: the file has {PIXELS} columns and none is the label, as in Kaggle's test.csv. `predict` takes "
-            f"such a file. To train or test, give one with a column named 'label'"
+            f"{path}: a line has {layout.side**2} pixels and no label, as in Kaggle's test.csv. `predict` takes such a "
+            "file. To train, leave data.test_csv out: some images of data.train_csv are then held out for the test"
         )
-    if cache:
+    if unusual := describe(layout):
+        logger.info("%s: %s", path, unusual)
+    images, found = _read_arrays(path, layout, data_dir)
+    if found is not None:
+        check_labels(found, source=str(path))
+    return to_mnist_form(images, source=str(path)), found
+
+
+def _read_arrays(path: Path, layout: Layout, data_dir: Path | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """The images, uint8 [N, side, side], and labels as they stand in the file."""
+    if data_dir is not None:
         try:
-            return read_cached(path)
+            return read_cached(path, layout, data_dir)
         except OSError as error:  # about the cache: what is wrong with the CSV file itself is a CSVError
             warn_once(f"{path} is read without a cache and will be parsed at every start: {error}")
-    image_blocks, label_blocks = zip(*parse_digits(path), strict=True)
+    image_blocks, label_blocks = zip(*parse_digits(path, layout), strict=True)
     return np.concatenate(image_blocks), None if label_blocks[0] is None else np.concatenate(label_blocks)
 
 

@@ -1,14 +1,14 @@
 r"""Parse a CSV file of digits: from its bytes to images and labels, block by block.
 
-    for images, labels in parse_digits(Path("data/mnist_train.csv")): ...
+    for images, labels in parse_digits(path, read_layout(path)): ...
 
-`read_layout` reads the first line: is it a header, and which column is the label? `read_blocks` then cuts the file into
-blocks of whole lines, so that memory does not grow with the file, and `parse_block` turns each block into numbers:
+`read_blocks` cuts the file into blocks of whole lines, so that memory does not grow with the file. csv_layout.py tells
+from the first of them how the table is written. `parse_block` turns each block into numbers:
 
 1. `parse_plain_block` takes a block of nothing but digits, commas and line ends, as nearly every block is. It computes
    all cells at once with numpy, more than twice as fast as pandas' C engine. If anything is unusual, it gives up.
-2. `parse_cell_by_cell` then goes through the block line by line, some twenty times slower. `parse_cell` decides which
-   spellings of a number are accepted ("5", 5.0, 5e0, 005), and the first bad cell is reported with its line and column.
+2. `parse_cell_by_cell` then goes through the block line by line, some ten times slower. `parse_cell` decides which
+   spellings of a number are accepted ("5", 5.0, 5e0, 0.53). A bad cell is reported with its line and column.
 
 How `parse_plain_block` works, for the bytes of a file with three columns:
 
@@ -24,6 +24,7 @@ The hundreds count only if the byte in between is a digit: in "4,2" the 4 is the
 import csv
 import functools
 import gzip
+import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -35,16 +36,22 @@ import numpy as np
 
 from mnist_exp.suggestions import did_you_mean
 
-SIDE = 28
-PIXELS = SIDE * SIDE
 MAX_PIXEL = 255
 MAX_LABEL = 9
 
 BLOCK_BYTES = 2**17  # small enough that the arrays made from one block stay in the processor's cache
 UTF8_MARK = b"\xef\xbb\xbf"  # Excel writes these bytes first
-MAX_LINE = 100_000  # bytes; the longest usual one, a header and 785 numbers with decimals, has about 10,000
+MAX_LINE = 100_000  # bytes; the longest usual one, a header and 785 numbers with decimals, has about 20,000
 MAX_BYTES = 1_000_000_000  # of the file, unpacked if it is gzipped: nine times MNIST's training set
 GZIP_MAGIC = b"\x1f\x8b"  # how every gzip file starts
+
+# How a line becomes one with commas. Where commas do not separate cells, they are decimal commas.
+TO_COMMAS = {
+    ";": bytes.maketrans(b";,", b",."),
+    "\t": bytes.maketrans(b"\t,", b",."),
+    "|": bytes.maketrans(b"|,", b",."),
+    " ": bytes.maketrans(b" ,", b",."),
+}
 
 
 class CSVError(ValueError):
@@ -52,25 +59,42 @@ class CSVError(ValueError):
 
 
 class Layout(NamedTuple):
-    """What the first line tells about a file."""
+    """How a table of digits is written."""
 
     names: list[str] | None  # of the columns, in lower case; None if there is no header
     label_column: int | None  # counted from 0; None if no column is the label
     num_columns: int
     lines_before_digits: int  # blank lines and the header
+    separator: str = ","
+    has_index: bool = False  # whether the first column numbers the rows
+    is_scaled: bool = False  # whether the pixels are fractions from 0 to 1
+
+    @property
+    def side(self) -> int:
+        """The pixels of an image's side."""
+        return math.isqrt(self.num_columns - self.has_index - (self.label_column is not None))
+
+    @property
+    def largest(self) -> np.ndarray:
+        """The largest value that each column may have, float64 [columns]."""
+        largest = np.full(self.num_columns, 1.0 if self.is_scaled else MAX_PIXEL)
+        if self.has_index:
+            largest[0] = 2.0**53  # float64 has all whole numbers up to here
+        if self.label_column is not None:
+            largest[self.label_column] = MAX_LABEL
+        return largest
 
 
-def parse_digits(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Yield images, uint8 [n, 28, 28], and labels, int64 [n] (None if the file has none), block by block.
+def parse_digits(path: Path, layout: Layout) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Yield images, uint8 [n, side, side], and labels, int64 [n] (None if the file has none), block by block.
 
     Raises CSVError if the file cannot be read, holds a bad cell or holds no digits.
     """
     # Making and freeing one large array lets glibc's malloc reuse the memory of the arrays below from block to block.
     # Without it, all of them would be new memory from the system for every block, and parsing would take twice as long.
     np.empty(2**24, np.uint8)
-    layout = read_layout(path)
     rows, line = 0, layout.lines_before_digits + 1
-    for block in read_blocks(path, skip_lines=layout.lines_before_digits):
+    for block in read_blocks(path, skip_lines=layout.lines_before_digits, separator=layout.separator):
         if block.isspace():  # blank lines are skipped anyway, but one by one
             line += block.count(b"\n")
             continue
@@ -79,7 +103,7 @@ def parse_digits(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         if layout.label_column is not None:
             labels = table[:, layout.label_column].astype(np.int64)
             table = np.delete(table, layout.label_column, axis=1)
-        yield table.reshape(-1, SIDE, SIDE), labels
+        yield table[:, int(layout.has_index) :].reshape(-1, layout.side, layout.side), labels
         rows += len(table)
         line += block.count(b"\n")
     if not rows:
@@ -89,8 +113,10 @@ def parse_digits(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
 # ---- the file as blocks of lines ----
 
 
-def read_blocks(path: Path, *, skip_lines: int = 0) -> Iterator[bytes]:
-    r"""Yield the file, plain or gzipped, in blocks of whole lines that end in \n, without its first lines.
+def read_blocks(path: Path, *, skip_lines: int = 0, separator: str = ",") -> Iterator[bytes]:
+    r"""Yield the file, plain or gzipped, in blocks of whole lines, without its first lines.
+
+    Lines may end in \n, \r\n or \r, and come out with \n. Cells come out with a comma between them.
 
     Raises CSVError, never OSError, if the file cannot be read, is no regular file, has a line of more than MAX_LINE
     bytes, or more than MAX_BYTES in all, unpacked.
@@ -100,15 +126,13 @@ def read_blocks(path: Path, *, skip_lines: int = 0) -> Iterator[bytes]:
             raise CSVError(f"{path.absolute()} is a device or a pipe. Give a CSV file")
         with path.open("rb") as raw:
             file = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == GZIP_MAGIC else raw
-            for _ in range(skip_lines):
-                _read_line(file, path)
-            mark = b"" if skip_lines else UTF8_MARK
-            while block := file.read(BLOCK_BYTES):
-                if file.tell() > MAX_BYTES:
-                    raise CSVError(f"{path}: more than {MAX_BYTES:,} bytes (unpacked). Split it into smaller files")
-                block = (block + _read_line(file, path)).removeprefix(mark).replace(b"\r\n", b"\n")
-                yield block if block.endswith(b"\n") else block + b"\n"
-                mark = b""
+            for block in _whole_lines(file, path):
+                skipped = 0
+                while skip_lines and skipped < len(block):
+                    skipped = block.index(b"\n", skipped) + 1
+                    skip_lines -= 1
+                if skipped < len(block):
+                    yield block[skipped:] if separator == "," else block[skipped:].translate(TO_COMMAS[separator])
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise CSVError(f"{path}: the gzip file is damaged ({error}). Download or compress it again") from error
     except FileNotFoundError as error:
@@ -121,13 +145,27 @@ def read_blocks(path: Path, *, skip_lines: int = 0) -> Iterator[bytes]:
         ) from error
 
 
-def _read_line(file: gzip.GzipFile | BufferedReader, path: Path) -> bytes:
-    line = file.readline(MAX_LINE + 1)
-    if len(line) > MAX_LINE:
-        raise CSVError(
-            f"{path}: a line of more than {MAX_LINE:,} bytes. Give a CSV file with one digit a line, or export it again"
-        )
-    return line
+def _whole_lines(file: gzip.GzipFile | BufferedReader, path: Path) -> Iterator[bytes]:
+    r"""The file in blocks of whole lines that end in \n."""
+    mark, rest = UTF8_MARK, b""
+    while block := file.read(BLOCK_BYTES):
+        if file.tell() > MAX_BYTES:
+            raise CSVError(f"{path}: more than {MAX_BYTES:,} bytes (unpacked). Split it into smaller files")
+        if block.endswith(b"\r"):
+            block += file.read(1)  # perhaps its \n
+        block = rest + block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        end = block.rfind(b"\n") + 1
+        rest = block[end:]
+        if len(rest) > MAX_LINE:
+            raise CSVError(
+                f"{path}: a line of more than {MAX_LINE:,} bytes. Give a CSV file with one digit a line, or export it "
+                "again"
+            )
+        if end:
+            yield block[:end].removeprefix(mark)
+            mark = b""
+    if rest:
+        yield rest.removeprefix(mark) + b"\n"
 
 
 def _no_such_file(path: Path) -> str:
@@ -137,70 +175,23 @@ def _no_such_file(path: Path) -> str:
     return f"no file {path.absolute()}{did_you_mean(path.name, files) or '. Give the path of a CSV file'}"
 
 
-# ---- the first line ----
-
-
-def read_layout(path: Path) -> Layout:
-    """Find out from the first line that is not blank whether there is a header, and where the label is.
-
-    Raises CSVError if the file is empty, or if the line cannot belong to a file of digits.
-    """
-    start = next(read_blocks(path), b"")
-    lines = ((number, line) for number, line in enumerate(start.split(b"\n"), 1) if line.strip())
-    number, line = next(lines, (0, b""))
-    if not line:
-        raise CSVError(f"{path}: the file is empty. Export it again, or give another file")
-    where = f"{path}, line {number}"
-    cells = [cell.strip().lower() for cell in _split_line(line, where)]
-    if _is_header(cells):
-        return Layout(cells, _find_label_column(cells, where), len(cells), lines_before_digits=number)
-    if len(cells) not in (PIXELS, 1 + PIXELS):
-        raise CSVError(
-            f"{where}: {len(cells)} columns. Without a header, a line must hold the label and {PIXELS} pixels, "
-            f"separated by commas. Correct it, or export the file again"
-        )
-    return Layout(None, None if len(cells) == PIXELS else 0, len(cells), lines_before_digits=number - 1)
-
-
-def _is_header(cells: list[str]) -> bool:
-    """Whether a cell is "label", or most cells are words, or all cells differ.
-
-    The last rule is for headers such as 0,1,2,...,784: among the 785 numbers of a digit some are always equal.
-    """
-    numbers = sum(re.fullmatch(r"[-+.\d][-+.\de]*", cell) is not None for cell in cells)
-    return "label" in cells or 2 * numbers < len(cells) or len(set(cells)) == len(cells)
-
-
-def _find_label_column(names: list[str], where: str) -> int | None:
-    """Check a header. Return the column named "label", or None for 784 columns without one."""
-    if len(set(names)) < len(names):
-        column = next(column for column, name in enumerate(names) if name in names[:column])
-        raise CSVError(
-            f"{where}, column {column + 1}: column {names.index(names[column]) + 1} has the same name, "
-            f"{names[column]!r}. Give every column its own name, or remove the header line"
-        )
-    label_column = names.index("label") if "label" in names else None
-    if len(names) != PIXELS + (label_column is not None):
-        raise CSVError(
-            f"{where}: {len(names)} columns, from {names[0][:20]!r} to {names[-1][:20]!r}, "
-            f"{'none' if label_column is None else 'one'} of them named 'label'. A header needs a column 'label' and "
-            f"{PIXELS} for the pixels, separated by commas"
-        )
-    return label_column
-
-
 # ---- a block of lines to a table of numbers ----
 
 
 def parse_block(block: bytes, layout: Layout, *, path: Path, first_line: int) -> np.ndarray:
-    """All numbers of a block, uint8 [rows, columns], the label among the columns.
+    """All numbers of a block, uint8 [rows, columns], the label among the columns. An index has any values.
 
     first_line: the block's first line in the file, counted from 1, for error messages.
 
     Raises CSVError for the first cell that is wrong.
     """
-    table = parse_plain_block(block, layout)
-    return parse_cell_by_cell(block, layout, path=path, first_line=first_line) if table is None else table
+    table = None if layout.has_index or layout.is_scaled else parse_plain_block(block, layout)
+    if table is not None:
+        return table
+    numbers = parse_cell_by_cell(block, layout, path=path, first_line=first_line)
+    if layout.is_scaled:
+        numbers = np.where(layout.largest == 1, np.round(MAX_PIXEL * numbers), numbers)
+    return numbers.astype(np.int64).astype(np.uint8)  # int64 first: an index may be above 255
 
 
 def parse_plain_block(block: bytes, layout: Layout) -> np.ndarray | None:
@@ -231,38 +222,47 @@ def parse_plain_block(block: bytes, layout: Layout) -> np.ndarray | None:
     return table.astype(np.uint8)
 
 
-def parse_cell_by_cell(block: bytes, layout: Layout, *, path: Path, first_line: int) -> np.ndarray:
-    """All numbers of a block, cell by cell through `parse_cell`. Blank lines are skipped. See `parse_block`."""
-    rows = []
+def parse_cell_by_cell(block: bytes, layout: Layout, *, path: Path, first_line: int, check: bool = True) -> np.ndarray:
+    """All numbers of a block, float64 [rows, columns], cell by cell. Blank lines are skipped. See `parse_block`.
+
+    check: whether a number that is too large or no whole number is an error.
+    """
+    rows, lines = [], []
     for number, line in enumerate(block.split(b"\n"), first_line):
         if not line.strip():
             continue
         where = f"{path}, line {number}"
-        cells = _split_line(line, where)
+        cells = split_line(line, where)
         if len(cells) != layout.num_columns:
             first = "header" if layout.names else "first line"
             raise CSVError(
                 f"{where}: {len(cells)} columns, but the {first} has {layout.num_columns}. Correct the line, or export "
                 f"the file again"
             )
-        values = [parse_cell(cell) for cell in cells]
-        for column, value in enumerate(values):
-            if value is None or (column == layout.label_column and value > MAX_LABEL):
-                raise _bad_cell(where, cells[column], column, layout)
-        rows.append(values)
-    return np.array(rows, np.uint8).reshape(-1, layout.num_columns)
+        rows.append([parse_cell(cell) for cell in cells])
+        lines.append((line, where))
+    numbers = np.array(rows)
+    wrong = np.isnan(numbers) if not check else ~allowed(numbers, layout)
+    for row, column in np.argwhere(wrong)[:1]:
+        line, where = lines[row]
+        raise _bad_cell(where, split_line(line, where)[column], int(column), layout)
+    return numbers
 
 
 @functools.lru_cache(maxsize=4096)  # a file has few different cells
-def parse_cell(cell: str) -> int | None:
-    """The whole number from 0 to 255 that a cell spells, as 5, 005, 5.0 or 5e0; None if it spells none."""
-    if not re.fullmatch(r"[ \t]*[-+]?[0-9]+(\.[0-9]*)?(e[-+]?[0-9]+)?[ \t]*", cell, re.IGNORECASE):
-        return None
-    value = float(cell)
-    return int(value) if value.is_integer() and 0 <= value <= MAX_PIXEL else None
+def parse_cell(cell: str) -> float:
+    """The number that a cell spells, as 5, 005, 5.0, .5 or 5e0; NaN if it spells none."""
+    number = re.fullmatch(r"[ \t]*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]+)?[ \t]*", cell, re.IGNORECASE)
+    return float(cell) if number else math.nan
 
 
-def _split_line(line: bytes, where: str) -> list[str]:
+def allowed(numbers: np.ndarray, layout: Layout) -> np.ndarray:
+    """Which numbers may stand in their columns, bool [..., columns]. NaN may not."""
+    largest = layout.largest
+    return (numbers >= 0) & (numbers <= largest) & ((np.floor(numbers) == numbers) | (largest == 1))
+
+
+def split_line(line: bytes, where: str) -> list[str]:
     """The cells of one line, without quotes around them."""
     try:
         (cells,) = csv.reader([line.decode()], strict=True, skipinitialspace=True)
@@ -270,18 +270,20 @@ def _split_line(line: bytes, where: str) -> list[str]:
         column = line.count(b",", 0, error.start) + 1
         found = line[error.start : error.start + 8]
         raise CSVError(f"{where}, column {column}: {found!r} is not text. Is it a CSV file, saved as UTF-8?") from error
-    except csv.Error as error:  # an open quote, or a carriage return within the line
-        raise CSVError(
-            f"{where}: not a line of a CSV file: {error}. Export it again, with lines ending in LF"
-        ) from error
+    except csv.Error as error:  # an open quote
+        raise CSVError(f"{where}: not a line of a CSV file: {error}. Export it again") from error
     return cells
 
 
 def _bad_cell(where: str, cell: str, column: int, layout: Layout) -> CSVError:
     name = f" ({layout.names[column]!r})" if layout.names else ""
     found = repr(cell[:40]) if cell.strip() else "an empty cell"
-    kind, largest = ("label", MAX_LABEL) if column == layout.label_column else ("pixel", MAX_PIXEL)
+    kind, numbers = "pixel", "number from 0 to 1, as those above" if layout.is_scaled else "whole number from 0 to 255"
+    if column == layout.label_column:
+        kind, numbers = "label", "whole number from 0 to 9"
+    elif column == 0 and layout.has_index:
+        kind, numbers = "row's number", "whole number"
     return CSVError(
-        f"{where}, column {column + 1}{name}: {found} is not a {kind}, a whole number from 0 to {largest}. Correct it, "
-        f"or export the file again"
+        f"{where}, column {column + 1}{name}: {found} is not a {kind}, a {numbers}. Correct it, or export the file "
+        "again"
     )

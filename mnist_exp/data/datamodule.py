@@ -4,6 +4,7 @@ A subclass only says where the pixels come from (`load`). Split, order, batches 
 runs that differ in their data module differ in nothing else.
 """
 
+import logging
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from mnist_exp.data.digits import Digits, fingerprint
+
+MOST_VAL = 5000  # images for validation with val_size=auto: a twelfth of MNIST's 60,000
+VAL_SHARE = 12  # ... and a twelfth of any smaller training set
+
+logger = logging.getLogger(__name__)
 
 
 class EpochSampler(Sampler[Tensor]):
@@ -85,14 +91,17 @@ class DigitsDataModule(LightningDataModule):
 
     name: what result.json calls this data.
     batch_size: images in a training step, for each process; at least 1.
-    val_size: images of the training set that are held out for validation, every label in proportion; 0 for none.
+    val_size: images of the training set that are held out for validation, every label in proportion: a number, 0 for
+        none, a share such as 0.1, or "auto": a twelfth of the set, and at most 5,000.
+    test_size: images that are held out for the test, a number or a share, where the data has no test set. They are the
+        same for every seed.
     eval_batch_size: images in a step of validation or test. Does not affect results.
     shuffle: train in a new order each epoch.
     seed: decides the split and the order.
     placement: `device` moves all digits to the accelerator once, `host` moves each batch when it is needed,
         and `auto` is `device` if the digits fill less than half of the accelerator's free memory, else `host`.
 
-    Raises ValueError if a size is out of range.
+    Raises ValueError if a size is out of range. `setup` does so for one that the data has too few images for.
     """
 
     def __init__(
@@ -100,20 +109,23 @@ class DigitsDataModule(LightningDataModule):
         *,
         name: str,
         batch_size: int = 64,
-        val_size: int = 5000,
+        val_size: float | str = "auto",
+        test_size: float = 0.15,
         eval_batch_size: int = 1000,
         shuffle: bool = True,
         seed: int = 0,
         placement: str = "auto",
     ) -> None:
         super().__init__()
-        sizes = {"batch_size": (batch_size, 1), "eval_batch_size": (eval_batch_size, 1), "val_size": (val_size, 0)}
-        for key, (value, least) in sizes.items():
-            if value < least:
+        counts = {"batch_size": (batch_size, 1), "eval_batch_size": (eval_batch_size, 1)}
+        shares = {"val_size": (0 if val_size == "auto" else val_size, 0), "test_size": (test_size, 0)}
+        for key, (value, least) in {**counts, **shares}.items():
+            if float(value) < least:
                 raise ValueError(f"data.{key} must be at least {least}, not {value}")
         self.name = name
         self.batch_size = batch_size
         self.val_size = val_size
+        self.test_size = test_size
         self.eval_batch_size = eval_batch_size
         self.shuffle = shuffle
         self.seed = seed
@@ -121,15 +133,24 @@ class DigitsDataModule(LightningDataModule):
         self.train: Digits | None = None  # the whole training set: training and validation are indices into it
         self.test: Digits | None = None
 
-    def load(self) -> tuple[Digits, Digits]:
-        """The training set and the test set, on the host."""
+    def load(self) -> tuple[Digits, Digits | None]:
+        """The training set and the test set, on the host. Without a test set a part of the other becomes one."""
         raise NotImplementedError
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002, one load serves all stages
-        if self.train is None:
-            self.train, self.test = self.load()
-            self.train_indices, self.val_indices = stratified_split(
-                self.train.labels, val_size=self.val_size, seed=self.seed
+        if self.train is not None:
+            return
+        train, self.test = self.load()
+        if self.test is None:
+            train, self.test = hold_out_test(train, self.test_size)
+        val_size = number_of_images(self.val_size, len(train), key="val_size")
+        self.train_indices, self.val_indices = stratified_split(train.labels, val_size=val_size, seed=self.seed)
+        self.train = train
+        if self.batch_size > len(self.train_indices):
+            logger.warning(
+                "data.batch_size=%s is more than the %s training images: an epoch is a single step",
+                self.batch_size,
+                len(self.train_indices),
             )
 
     @property
@@ -208,20 +229,40 @@ def _fits(digits: Digits, device: torch.device) -> bool:
     return digits.images.nbytes + digits.labels.nbytes < free / 2
 
 
+def hold_out_test(digits: Digits, test_size: float) -> tuple[Digits, Digits]:
+    """A training set and a test set, which share no image. The split is the same for every seed of a run."""
+    number = number_of_images(test_size, len(digits), key="test_size")
+    logger.info("there is no test set: %s of the %s images are held out for it", f"{number:,}", f"{len(digits):,}")
+    train, test = (Digits(*digits[indices]) for indices in stratified_split(digits.labels, val_size=number, seed=0))
+    return train, test
+
+
+def number_of_images(size: float | str, total: int, *, key: str) -> int:
+    """How many of `total` images a setting means: a number, a share of them, or "auto".
+
+    Raises ValueError, which names data.<key>, if that leaves nothing to train on.
+    """
+    if size == "auto":
+        number = min(MOST_VAL, total // VAL_SHARE)
+        if number < MOST_VAL:
+            logger.info("data.%s=auto: %s of the %s training images are for validation", key, number, total)
+        return number
+    number = max(1, round(float(size) * total)) if 0 < float(size) < 1 else int(size)
+    if number >= total:
+        raise ValueError(
+            f"data.{key} must be from 0 to {total - 1} for {total} training images, not {size}: set a share, such as "
+            f"data.{key}=0.1"
+        )
+    return number
+
+
 def stratified_split(labels: Tensor, *, val_size: int, seed: int) -> tuple[Tensor, Tensor]:
     """Indices of the training and of the validation images, int64, in ascending order.
 
     Validation gets `val_size` images, and every label its share of them, to within one. For this the indices are
     shuffled, then sorted by label, and `val_size` of them taken at equal distances (systematic sampling). Rounding the
     share of each label by itself would not always give `val_size` in total.
-
-    Raises ValueError if `val_size` leaves nothing to train on.
     """
-    if not 0 <= val_size < len(labels):
-        raise ValueError(
-            f"data.val_size must be from 0 to {len(labels) - 1} for {len(labels)} training images, not {val_size}: "
-            f"add data.val_size={len(labels) // 10}, for example"
-        )
     shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     by_label = shuffled[labels[shuffled].argsort(stable=True)]
     held_out = torch.zeros(len(labels), dtype=torch.bool)

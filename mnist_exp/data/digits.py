@@ -2,10 +2,19 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+
+
+class Refused(NamedTuple):
+    """A picture that could not be read."""
+
+    file: str
+    label: int
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,12 +23,14 @@ class Digits(Dataset[tuple[Tensor, Tensor]]):
 
     images: uint8 (N, 28, 28), 0 for the background to 255 for full ink.
     labels: int64 (N,), 0 to 9.
+    refused: pictures of the same set that are not among the images. An evaluation counts them as wrong.
 
     Raises ValueError for other shapes, dtypes or labels.
     """
 
     images: Tensor
     labels: Tensor
+    refused: tuple[Refused, ...] = ()
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.shape[1:] != (28, 28):
@@ -40,7 +51,7 @@ class Digits(Dataset[tuple[Tensor, Tensor]]):
         return self.images.index_select(0, indices), self.labels.index_select(0, indices)
 
     def to(self, device: torch.device) -> "Digits":
-        return Digits(self.images.to(device), self.labels.to(device))
+        return Digits(self.images.to(device), self.labels.to(device), self.refused)
 
 
 def fingerprint(*parts: Digits) -> str:

@@ -1,21 +1,25 @@
 """`data=image`: digits read as images, from MNIST or from a folder of image files."""
 
-import os
+import logging
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mnist_exp.data.datamodule import DigitsDataModule
 from mnist_exp.data.digits import Digits
-from mnist_exp.data.image_folder import read_image_folder
+from mnist_exp.data.image_folder import list_refused, read_image_folder
 from mnist_exp.data.mnist_download import fetch_mnist
+from mnist_exp.files import default_data_dir
+
+logger = logging.getLogger(__name__)
 
 
 class ImageDataModule(DigitsDataModule):
-    """MNIST, or your own image files `folder/{train,test}/{0..9}/*.png|jpg|bmp|webp`.
+    """MNIST, or your own image files `folder/{train,test}/{0..9}/*.png|jpg|...`.
 
     data_dir: the folder where MNIST is stored. It is downloaded to it if it is missing. None for `default_data_dir`.
-    folder: your own images, of any size and colour mode; None for MNIST.
+    folder: your own images, of any size and colour mode; None for MNIST. Without folder/test a part of the others is
+        held out for the test (test_size), and they may be in folder/{0..9}. Files that cannot be read are left out.
     common: the settings of `DigitsDataModule`.
     """
 
@@ -30,15 +34,21 @@ class ImageDataModule(DigitsDataModule):
         if self.folder is None:
             load_mnist(self.data_dir)
 
-    def load(self) -> tuple[Digits, Digits]:
-        if self.folder is not None:
-            return read_image_folder(self.folder / "train"), read_image_folder(self.folder / "test")
-        return load_mnist(self.data_dir)
+    def load(self) -> tuple[Digits, Digits | None]:
+        if self.folder is None:
+            return load_mnist(self.data_dir)
+        train, test = self.folder / "train", self.folder / "test"
+        if test.is_dir():
+            return read_readable(train), read_readable(test)
+        return read_readable(train if train.is_dir() else self.folder), None
 
 
-def default_data_dir() -> str:
-    """Where MNIST is stored when nobody says otherwise, as in conf/train.yaml."""
-    return os.environ.get("MNIST_EXP_DATA", "data")
+def read_readable(folder: Path) -> Digits:
+    """The digits of a folder without those that cannot be read, which a warning names."""
+    digits = read_image_folder(folder)
+    if digits.refused:
+        logger.warning("%s: pictures are left out, %s", folder, list_refused(digits.refused))
+    return Digits(digits.images, digits.labels)
 
 
 @cache

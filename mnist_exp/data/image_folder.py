@@ -1,5 +1,7 @@
 """Read digits from image files: a folder with a subfolder for each label, or a single file."""
 
+import logging
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -7,13 +9,22 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mnist_exp.data.digits import Digits
+from mnist_exp.data.digits import Digits, Refused
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".pgm", ".ppm")
+NOT_READ = (".heic", ".heif", ".pdf", ".svg", ".psd", ".dng", ".jxl", ".jp2", ".eps")  # pictures, but not for Pillow
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+LABELS = {name: label for label, word in enumerate(WORDS) for name in (str(label), word)}
+LISTED = 20  # files in a message
+
+logger = logging.getLogger(__name__)
 
 
 def read_image_folder(folder: Path, *, photo: bool | str = "auto") -> Digits:
     """The digits of the image files `folder/{0..9}/*` of any size and colour mode, ordered by label, then by name.
+
+    The subfolders may also be called zero to nine. Hidden files, such as those that macOS adds, are no pictures. A
+    picture that cannot be read is among `Digits.refused`. A warning names other files and folders.
 
     photo: how a file becomes a 28x28 image.
         True: it is treated as a photo of a digit on paper (`imaging.photo.to_mnist_form`).
@@ -21,31 +32,77 @@ def read_image_folder(folder: Path, *, photo: bool | str = "auto") -> Digits:
         "auto": as False for 28x28 images with a dark background, as True for all others.
 
     Raises FileNotFoundError if there is no such folder or no image in it, and PhotoError (a ValueError), with the
-    file's name, if a file holds no image or no digit.
+    files' names, if none can be read.
     """
+    from mnist_exp.imaging.photo import PhotoError  # imports scipy: slow
+
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}: put your image files into {folder}/0 to {folder}/9")
-    files = [
-        (path, label)
-        for label in range(10)
-        for path in sorted((folder / str(label)).glob("*"))
-        if path.suffix.lower() in SUFFIXES
-    ]
+    folders = [(LABELS.get(each.name.lower()), each) for each in visible(folder.iterdir()) if each.is_dir()]
+    within = [(label, path) for label, each in folders if label is not None for path in visible(each.iterdir())]
+    files = sorted((label, path) for label, path in within if is_picture(path))
     if not files:
         raise FileNotFoundError(
             f"no image files in {folder}/0 to {folder}/9. Their names must end in one of {', '.join(SUFFIXES)}"
         )
+    others = [each for label, each in folders if label is None] + [path for _, path in within if not is_picture(path)]
+    if others:
+        logger.warning("%s: left out, no digits: %s", folder, list_briefly(path.name for path in sorted(others)))
+
+    def read(path: Path) -> np.ndarray | str:
+        try:
+            return read_image_file(path, photo=photo)
+        except (PhotoError, OSError) as error:
+            return str(error).removeprefix(f"{path}: ")
+
     with ThreadPoolExecutor() as pool:
-        images = list(pool.map(lambda file: read_image_file(file[0], photo=photo), files))
-    return Digits(torch.from_numpy(np.stack(images)), torch.tensor([label for _, label in files]))
+        images = list(pool.map(lambda file: read(file[1]), files))
+    both = list(zip(files, images, strict=True))
+    refused = [Refused(str(path), label, image) for (label, path), image in both if isinstance(image, str)]
+    found = [(image, label) for (label, _), image in both if not isinstance(image, str)]
+    if not found:
+        raise PhotoError(list_refused(refused))
+    pixels, labels = zip(*found, strict=True)
+    return Digits(torch.from_numpy(np.stack(pixels)), torch.tensor(labels), tuple(refused))
+
+
+def list_refused(refused: Iterable[Refused]) -> str:
+    """Which pictures cannot be read and why, a line for each of the first."""
+    lines = [f"  {each.file}: {each.reason}" for each in refused]
+    more = [f"  and {len(lines) - LISTED:,} more"] if len(lines) > LISTED else []
+    return "\n".join([f"{len(lines):,} could not be read:", *lines[:LISTED], *more])
+
+
+def list_briefly(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:LISTED]) + (f" and {len(listed) - LISTED:,} more" if len(listed) > LISTED else "")
+
+
+def visible(paths: Iterable[Path]) -> Iterable[Path]:
+    """The paths without hidden files and folders, and without what macOS packs beside the files of a zip."""
+    return (path for path in paths if not is_hidden(path.name))
+
+
+def is_hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a picture by its name, also one in a format that is not read."""
+    return path.suffix.lower() in (*SUFFIXES, *NOT_READ)
 
 
 def read_image_file(path: Path, *, photo: bool | str = "auto") -> np.ndarray:
-    """One digit, uint8 (28, 28), white on black. For `photo` and the errors see `read_image_folder`."""
+    """One digit, uint8 (28, 28), white on black. For `photo` see `read_image_folder`.
+
+    Raises PhotoError, with the file's name, if it holds no image or no digit.
+    """
     from mnist_exp.imaging.photo import PhotoError, read_photo, to_mnist_form  # imports scipy: slow
 
     if path.exists() and not path.is_file():
         raise PhotoError(f"{path}: not a file but a folder, a device or a pipe; give a picture file")
+    if path.exists() and path.suffix.lower() in NOT_READ:
+        raise PhotoError(f"{path}: {path.suffix[1:].upper()} files are not read; convert it to JPEG or PNG")
     grey = read_photo(path)
     is_mnist_like = grey.shape == (28, 28) and np.median(grey) < 128  # most pixels are background, and it is dark
     if photo is True or (photo == "auto" and not is_mnist_like):

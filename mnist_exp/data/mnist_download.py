@@ -40,7 +40,7 @@ from typing import IO
 
 import filelock
 
-from mnist_exp.files import write_bytes
+from mnist_exp.files import make_data_dir, write_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +85,7 @@ def fetch_mnist(data_dir: Path) -> Path:
     raw = data_dir / "MNIST" / "raw"
     try:
         if _missing_files(raw):
+            make_data_dir(data_dir)
             raw.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(data_dir / ".mnist.lock"):
                 if missing := _missing_files(raw):  # another process may have fetched them while this one waited

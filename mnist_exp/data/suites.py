@@ -18,20 +18,23 @@ from typing import IO
 
 import numpy as np
 import torch
-from PIL import Image
 
 from mnist_exp.data.csv_file import read_csv
+from mnist_exp.data.digit_forms import check_labels, enlarge, to_mnist_form
 from mnist_exp.data.digits import Digits
 from mnist_exp.data.image_datamodule import load_mnist
 from mnist_exp.data.image_folder import read_image_folder
 from mnist_exp.data.mnist_download import download
-from mnist_exp.files import write_bytes
+from mnist_exp.files import make_data_dir, write_bytes
 from mnist_exp.imaging.corruptions import FAMILIES, corrupt
-from mnist_exp.imaging.geometry import centre_by_mass
 
 logger = logging.getLogger(__name__)
 
 MAX_ARRAY = 1_000_000_000  # bytes of an array of NPZFile, unpacked: a million images have 784,000,000
+NPZ_NAMES = (  # of images and labels, the preferred first
+    ("images", "labels"), ("x_test", "y_test"), ("test_images", "test_labels"), ("x", "y"), ("data", "target"),
+    ("x_train", "y_train"), ("train_images", "train_labels"), ("arr_0", "arr_1"),
+)  # fmt: skip
 DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)  # all that zipfile raises
 
 Subsets = Iterator[tuple[str, Digits]]
@@ -157,7 +160,7 @@ class Folder(OwnDigits):
 
 @dataclass(frozen=True, kw_only=True)
 class CSVFile(OwnDigits):
-    """Your CSV file, with a label and 784 pixel values a line. `csv_file.read_csv` describes the format."""
+    """Your table of digits, one a line. `csv_file.read_csv` describes the forms that are read."""
 
     def read(self, path: Path) -> Digits:
         images, labels = read_csv(path)
@@ -166,10 +169,10 @@ class CSVFile(OwnDigits):
 
 @dataclass(frozen=True, kw_only=True)
 class NPZFile(OwnDigits):
-    """Your .npz file, written by numpy.savez(path, images=..., labels=...).
+    """Your .npz file of images and labels, such as Keras's mnist.npz.
 
-    images: uint8 [N, 28, 28], white on black.
-    labels: whole numbers [N] from 0 to 9.
+    images: named images, x_test, x, ... (NPZ_NAMES), in one of the forms that `digit_forms.to_mnist_form` takes.
+    labels: whole numbers from 0 to 9, [N] or [N, 1], or [N, 10] with a 1 at the label.
 
     `subsets` raises ValueError for other arrays or another file.
     """
@@ -181,17 +184,39 @@ class NPZFile(OwnDigits):
             with path.open("rb") as raw:
                 _check_npz_size(raw)
                 with np.load(raw) as file:
-                    images, labels = file["images"], file["labels"]
+                    names = _image_and_label_names(file.files)
+                    images, labels = (file[name] for name in names)
         except (OSError, EOFError, KeyError, TypeError, ValueError, MemoryError, *DAMAGED_ZIP) as error:
             raise ValueError(
                 f"{path} is not an .npz file with images and labels ({type(error).__name__}: {error}). Write one with "
                 f"numpy.savez(path, images=images, labels=labels)"
             ) from error
-        if labels.dtype.kind not in "iu" or not labels.size:
-            raise ValueError(
-                f"{path}: labels must be whole numbers, at least one, not {labels.dtype} {list(labels.shape)}"
-            )
-        return Digits(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
+        if names != NPZ_NAMES[0]:
+            logger.info("%s: %s are taken for the images, and %s for the labels", path, *names)
+        labels = _whole_labels(labels, path)
+        check_labels(labels, source=str(path))
+        return Digits(torch.from_numpy(to_mnist_form(images, source=str(path))), torch.from_numpy(labels))
+
+
+def _image_and_label_names(names: list[str]) -> tuple[str, str]:
+    """The arrays of an .npz file that hold the images and the labels. A test set comes before a training set."""
+    by_lower = {name.lower(): name for name in names}
+    for images, labels in NPZ_NAMES:
+        if images in by_lower and labels in by_lower:
+            return by_lower[images], by_lower[labels]
+    raise ValueError(f"it has {', '.join(names) or 'no arrays'}")
+
+
+def _whole_labels(labels: np.ndarray, path: Path) -> np.ndarray:
+    """The labels as int64 [N]."""
+    if labels.ndim == 2 and labels.shape[1] == 10 and (np.sort(labels)[:, -2:] == (0, 1)).all():
+        labels = labels.argmax(axis=1)  # a 1 at the label
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    is_whole = labels.dtype.kind in "iuf" and labels.size and (labels == np.floor(labels)).all()
+    if labels.ndim != 1 or not is_whole:
+        raise ValueError(f"{path}: labels must be whole numbers, at least one, not {labels.dtype} {list(labels.shape)}")
+    return labels.astype(np.int64)
 
 
 def _check_npz_size(file: IO[bytes]) -> None:
@@ -216,7 +241,7 @@ def read_load_digits(data_dir: Path) -> Digits:  # noqa: ARG001, the data are pa
     except ImportError as error:
         raise ImportError("scikit-learn, which contains it, is not installed: pip install scikit-learn") from error
     bunch = load_digits()
-    return digits_from_bitmaps(bunch.images / 16, bunch.target)
+    return _small_digits(bunch.images / 16, bunch.target)
 
 
 def read_usps(data_dir: Path) -> Digits:
@@ -239,29 +264,17 @@ def read_usps(data_dir: Path) -> Digits:
             ) from error
         if not _has_md5(content, md5):
             raise ValueError(f"the download from {url} is damaged (its MD5 differs from USPS's)")
+        make_data_dir(data_dir)
         write_bytes(path, content)
     usps = USPS(str(path.parent), train=False)
-    return digits_from_bitmaps(usps.data / 255, np.array(usps.targets))
+    return _small_digits(usps.data / 255, np.array(usps.targets))
+
+
+def _small_digits(ink: np.ndarray, labels: np.ndarray) -> Digits:
+    """Small images (N, height, width) with values from 0 to 1, white on black, brought to MNIST's form."""
+    return Digits(torch.from_numpy(enlarge(ink)), torch.from_numpy(labels.astype(np.int64)))
 
 
 def _has_md5(content: bytes, md5: str) -> bool:
     """Whether it is the file that torchvision knows, which is all that it publishes to tell."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest() == md5
-
-
-def digits_from_bitmaps(ink: np.ndarray, labels: np.ndarray) -> Digits:
-    """Small images (N, height, width) with values from 0 to 1, white on black, brought to MNIST's form."""
-    images = np.stack([bitmap_to_mnist_form(bitmap.astype(np.float32)) for bitmap in ink])
-    return Digits(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
-
-
-def bitmap_to_mnist_form(bitmap: np.ndarray) -> np.ndarray:
-    """One small image, float32 (height, width) from 0 to 1, as MNIST would hold it: uint8 (28, 28).
-
-    The ink is scaled into a box of 20x20 with its aspect kept, and its centre of mass put in the middle.
-    """
-    rows, columns = np.nonzero(bitmap)
-    box = bitmap[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
-    height, width = (max(1, round(side * 20 / max(box.shape))) for side in box.shape)
-    ink = np.asarray(Image.fromarray(box).resize((width, height), Image.Resampling.BICUBIC)).clip(0, 1)
-    return centre_by_mass(ink)

@@ -1,5 +1,7 @@
 """Which checkpoints a user named, and the run folder of each. Quick to import: no torch."""
 
+import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -7,6 +9,7 @@ LATEST = "latest"  # in place of a path: the run in outputs/ that was last writt
 OUTPUTS = Path("outputs")
 LAST = Path("checkpoints") / "last.ckpt"  # within a run folder
 WRITTEN_IN_TRAINING = (Path(".hydra") / "config.yaml", Path("train.log"), Path("result.json"), LAST)
+LEFT_BY_A_RUN = ("result.json", ".hydra", "predictions.npz")  # at least one of these
 
 
 def checkpoint_paths(ckpt_path: str | Iterable[str] | None) -> list[Path]:
@@ -27,7 +30,7 @@ def checkpoint_file(path: str | Path, *, prefer: str = "best") -> Path:
     Raises ValueError for a folder without checkpoints.
     """
     folder = latest_run(having_checkpoints=True) if str(path) == LATEST else Path(path)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112, Path.is_dir raises for a name that is too long
         return folder
     names = [f"{prefer}.ckpt", "best.ckpt", "last.ckpt"]
     found = [file for place in (folder / "checkpoints", folder) for name in names if (file := place / name).is_file()]
@@ -58,14 +61,29 @@ def last_written(run: Path) -> float:
 
 
 def run_folders(ckpt_path: str | Iterable[str] | None) -> dict[Path, Path]:
-    """Each checkpoint of `ckpt_path=` with its run folder: the folder of the file, or the one above `checkpoints/`.
+    """Each checkpoint of `ckpt_path=` with its run folder, or with the folder that stands for one.
 
     Raises ValueError where there is none, or where two are in one run folder, which keeps the results of one.
     """
     paths = checkpoint_paths(ckpt_path)
-    folders = {path: path.parent.parent if path.parent.name == "checkpoints" else path.parent for path in paths}
+    folders = {path: run_folder(path) for path in paths}
     if len(set(folders.values())) < len(paths):
         raise ValueError(
             "ckpt_path names two checkpoints of one run folder, which keeps the results of one: give them one by one"
         )
     return folders
+
+
+def run_folder(checkpoint: Path) -> Path:
+    """The folder for what is made from a checkpoint: its run's, so that results of a run are together.
+
+    That is the folder of the file, or the one above `checkpoints/`. For a file that is in no run folder, such as a
+    download, it is a folder of its own in outputs/checkpoints: nothing is written beside other people's files.
+    """
+    folder = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
+    if any((folder / name).exists() for name in LEFT_BY_A_RUN):
+        return folder
+    if not os.path.exists(checkpoint):  # noqa: PTH110, Path.exists raises for a name that is too long
+        return folder
+    place = hashlib.sha256(str(checkpoint.resolve()).encode()).hexdigest()[:8]
+    return OUTPUTS / "checkpoints" / f"{checkpoint.stem[:48]}-{place}"

@@ -48,7 +48,7 @@ class RunCheckpoint(ModelCheckpoint):
         return f"{type(self).__qualname__}{{'filename': {self.filename!r}}}"
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if not (trainer.datamodule.val_size and trainer.limit_val_batches):  # type: ignore[attr-defined]
+        if not (len(trainer.datamodule.val_indices) and trainer.limit_val_batches):  # type: ignore[attr-defined]
             self.monitor = None
             self.save_top_k = min(self.save_top_k, 1)
         if self.monitor is None:  # Lightning would wait for a validation

@@ -14,10 +14,13 @@ class Predictions(Callback):
     """Writes predictions.npz after the test: labels int64 (N,), preds int64 (N,), probs float32 (N, 10).
 
     Expects `test_step` to return logits (B, 10).
+
+    tested: how many images were tested, by all processes together.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.tested = 0
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self._logits: list[Tensor] = []
@@ -27,6 +30,7 @@ class Predictions(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         logits = gather_in_order(torch.cat(self._logits).float().cpu(), trainer.world_size)
+        self.tested = len(logits)
         if trainer.is_global_zero:
             labels = trainer.datamodule.test.labels[: len(logits)]  # type: ignore[attr-defined]  # all, unless limited
             write_npz(

@@ -135,9 +135,18 @@ def recorded_config(cfg: DictConfig) -> dict[str, Any]:
 
 
 def training_results(
-    trainer: "Trainer", history: "History", milestones: "Milestones", seconds: Stopwatch, *, weights: "ChosenWeights"
+    trainer: "Trainer",
+    history: "History",
+    milestones: "Milestones",
+    seconds: Stopwatch,
+    *,
+    weights: "ChosenWeights",
+    tested: int,
 ) -> dict[str, Any]:
-    """The fields of a finished run's result that come from training and test."""
+    """The fields of a finished run's result that come from training and test.
+
+    tested: how many test images were used: all, or fewer with limit_test_batches.
+    """
     from mnist_exp.training.history import logged_metrics
 
     datamodule, model = trainer.datamodule, trainer.lightning_module  # type: ignore[attr-defined]
@@ -150,7 +159,7 @@ def training_results(
             "fingerprint": datamodule.fingerprint,
             "train": len(datamodule.train_indices),
             "val": len(datamodule.val_indices),
-            "test": len(datamodule.test),
+            "test": tested,
         },
         "model": {"name": model.name, "parameters": sum(each.numel() for each in model.parameters())},
         "epoch": row.get("epoch"),
@@ -219,12 +228,8 @@ def is_main_process() -> bool:
 
 def report_end(run_dir: Path, result: RunResult) -> None:
     """One line in the log and, after a single run, a summary on the screen."""
-    logger.info(
-        "finished: %s after epoch %s of %s, fit in %.1f s",
-        f"test accuracy {result.metrics['test/acc']:.2%}" if "test/acc" in result.metrics else "not tested,",
-        result.epoch,
-        len(result.history),
-        result.seconds["fit"],
-    )
+    tested = f"test accuracy {result.metrics['test/acc']:.2%}" if "test/acc" in result.metrics else "not tested,"
+    trained = f"epoch {result.epoch} of {len(result.history)}" if result.history else "less than an epoch"
+    logger.info("finished: %s after %s, fit in %.1f s", tested, trained, result.seconds["fit"])
     if not in_sweep():
         print(run_summary(run_dir, result), flush=True)

@@ -68,14 +68,14 @@ def ours(path: Path) -> Callable[[], Any]:
 
     from mnist_exp.data.csv_file import read_csv
 
-    return lambda: read_csv(path)
+    return lambda: read_csv(path, data_dir=path.parent)
 
 
 def ours_summed(path: Path) -> Callable[[], Any]:
     """Also sums all pixels, because a memory-mapped file is read only when it is used."""
     from mnist_exp.data.csv_file import read_csv
 
-    return lambda: [array.sum() for array in read_csv(path) if array is not None]
+    return lambda: [array.sum() for array in read_csv(path, data_dir=path.parent) if array is not None]
 
 
 def numpy_summed(path: Path) -> Callable[[], Any]:
@@ -135,9 +135,10 @@ def epoch(train_csv: str, test_csv: str, threads: str) -> dict[str, float]:
     from scripts.bench.measure import train_once
 
     result: dict[str, Any] = {}
+    folder = str(Path(train_csv).parent)  # where their cache is
     overrides = ["data=csv", f"data.train_csv='{train_csv}'", f"data.test_csv='{test_csv}'", "data.val_size=0"]
     overrides += ["model=mlp", "data.batch_size=512", "trainer=cpu", "trainer.max_epochs=1", "logger=none"]
-    peak = measure_call(lambda: result.update(train_once(*overrides, data_dir="", threads=int(threads) or None)))
+    peak = measure_call(lambda: result.update(train_once(*overrides, data_dir=folder, threads=int(threads) or None)))
     return {"seconds": result["history"][0]["seconds"], "mb": peak["mb"]}
 
 

@@ -31,16 +31,28 @@ def test_each_file_gives_a_digit_or_a_reason(pictures: Path):
     assert list(digits.images) == [f"{pictures}/0.png", f"{pictures}/2.png"]
     assert np.array_equal(digits.images[f"{pictures}/2.png"], drawn(2, seed=2))
     assert list(digits.failures) == [f"{pictures}/1.png"]
-    assert not digits.from_csv
+    assert not digits.is_unlabelled_table
 
 
-@pytest.mark.parametrize("name", ["digits.csv", "DIGITS.CSV"])
+def test_hidden_files_are_not_found_and_formats_that_are_not_read_are_named(pictures: Path):
+    (pictures / ".cache").mkdir()
+    for name in ("._0.png", ".cache/0.png", "scan.pdf", "photo.HEIC"):
+        (pictures / name).write_bytes(b"no image")
+    digits = read_digits(str(pictures), photo=False)
+    assert [Path(name).name for name in digits.images] == ["0.png", "1.png", "2.png"]
+    assert [why.partition(": ")[2] for why in digits.failures.values()] == [
+        "HEIC files are not read; convert it to JPEG or PNG",
+        "PDF files are not read; convert it to JPEG or PNG",
+    ]
+
+
+@pytest.mark.parametrize("name", ["digits.csv", "DIGITS.CSV", "digits.tsv"])
 def test_the_rows_of_a_csv_are_numbered_from_1(tmp_path: Path, name: str):
     images = np.stack([drawn(label, seed=0) for label in range(2)])
     header = ",".join(f"pixel{index}" for index in range(784))
     np.savetxt(tmp_path / name, images.reshape(2, 784), fmt="%d", delimiter=",", header=header, comments="")
     digits = read_digits(str(tmp_path / name), photo="auto")
-    assert digits.from_csv
+    assert digits.is_unlabelled_table
     assert digits.failures == {}
     assert list(digits.images) == ["1", "2"]
     assert np.array_equal(digits.images["2"], images[1])

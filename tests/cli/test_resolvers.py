@@ -5,6 +5,14 @@ from omegaconf import OmegaConf
 from mnist_exp.cli.resolvers import fast_precision
 
 
+@pytest.mark.parametrize(("value", "folder"), [(None, "data"), ("", "data"), ("/mnt/data", "/mnt/data")])
+def test_the_data_folder_is_that_of_the_environment_unless_it_is_empty(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, folder: str
+):
+    monkeypatch.setenv("MNIST_EXP_DATA", value) if value is not None else monkeypatch.delenv("MNIST_EXP_DATA", False)
+    assert OmegaConf.create({"a": "${data_folder:}"}).a == folder
+
+
 @pytest.mark.parametrize(("avx512_bf16", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
 def test_the_processor_decides_where_there_is_no_gpu(
     monkeypatch: pytest.MonkeyPatch, avx512_bf16: bool, precision: str

@@ -163,7 +163,7 @@ def test_a_failing_job_leaves_the_others_a_table_and_exit_code_1(folder: Path):
     assert found == {"finished", "failed"}
     (failed,) = [result for result in results(folder).values() if result["status"] == "failed"]
     assert "val_size must be from 0 to 299" in failed["error"]
-    assert "stratified_split" in failed["traceback"]
+    assert "number_of_images" in failed["traceback"]
     assert done.stdout.count(" finished ") == 2
     assert "val_size must be from 0 to 299" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr

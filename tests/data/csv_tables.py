@@ -5,7 +5,7 @@ import numpy as np
 from mnist_exp.data.csv_file import HEADER
 
 RNG = np.random.default_rng(0)
-IMAGES = RNG.integers(0, 256, (12, 28, 28), dtype=np.uint8)
+IMAGES = RNG.integers(0, 256, (12, 28, 28), dtype=np.uint8) * (RNG.random((12, 28, 28)) < 0.5)  # mostly background
 LABELS = RNG.integers(0, 10, 12)
 
 Table = list[list[str]]

@@ -13,8 +13,8 @@ import pytest
 from csv_tables import IMAGES, LABELS, kaggle, table, text
 
 from mnist_exp.data import csv_cache, csv_parse
-from mnist_exp.data.csv_cache import read_cached
 from mnist_exp.data.csv_file import read_csv, write_csv
+from mnist_exp.data.csv_layout import Layout, read_layout
 
 
 @pytest.fixture
@@ -22,6 +22,10 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "digits.csv"
     write_csv(path, IMAGES, LABELS)
     return path
+
+
+def read_cached(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    return csv_cache.read_cached(path, read_layout(path), path.parent)
 
 
 def arrays(path: Path) -> list[str]:
@@ -36,6 +40,16 @@ def assert_digits(found: tuple[np.ndarray, np.ndarray | None]) -> None:
     assert labels is not None
     assert labels.dtype == np.int64
     np.testing.assert_array_equal(labels, LABELS)
+
+
+def test_a_file_elsewhere_has_its_cache_in_the_data_folder(path: Path, tmp_path: Path) -> None:
+    for name in ("digits.csv", "copy/digits.csv"):  # of the same name
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(path.read_bytes())
+        assert_digits(read_csv(tmp_path / name, data_dir=tmp_path / "data"))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["copy", "data", "digits.csv"]
+    assert len(list((tmp_path / "data" / "cache").glob("digits.csv-*/*/images.npy"))) == 2
+    assert len(list((tmp_path / "copy").iterdir())) == 1
 
 
 def test_the_second_reading_comes_from_the_cache(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +107,7 @@ def test_what_a_killed_process_left_is_removed(path: Path) -> None:
 
 
 def test_an_interruption_leaves_nothing_half_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(_: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def interrupted(*_: object) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield IMAGES, LABELS
         raise KeyboardInterrupt
 
@@ -116,7 +130,7 @@ def test_without_a_place_for_the_cache_the_file_is_parsed_and_one_warning_given(
     path.with_name("digits.csv.cache").write_text("a file where the folder would be")  # as root, no folder is read-only
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            assert_digits(read_csv(path))
+            assert_digits(read_csv(path, data_dir=path.parent))
     (message,) = (record.getMessage() for record in caplog.records)
     assert message.startswith(f"{path} is read without a cache and will be parsed at every start: ")
 
@@ -125,10 +139,10 @@ def read_and_count(path: Path) -> tuple[int, int]:
     """In another process: the sum of all pixels, and how often the file was parsed."""
     parsed = 0
 
-    def count(path: Path) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    def count(path: Path, layout: Layout) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         nonlocal parsed
         parsed += 1
-        return csv_parse.parse_digits(path)
+        return csv_parse.parse_digits(path, layout)
 
     csv_cache.parse_digits = count
     return int(read_cached(path)[0].astype(np.int64).sum()), parsed

@@ -27,15 +27,24 @@ def test_a_file_of_your_own_is_read_again_when_it_changes(tmp_path: Path, small_
         for path in paths.values():
             write_csv(path, digits.images.numpy(), digits.labels.numpy())
         train, _ = CSVDataModule(
-            name="csv", data_dir="", train_csv=str(paths["train"]), test_csv=str(paths["test"])
+            name="csv", data_dir=str(tmp_path), train_csv=str(paths["train"]), test_csv=str(paths["test"])
         ).load()
         assert len(train) == len(digits)
 
 
-def test_one_file_without_the_other_is_refused(tmp_path: Path):
-    with pytest.raises(ValueError, match="go together"):
-        CSVDataModule(name="csv", data_dir=str(tmp_path), train_csv="train.csv")
-    with pytest.raises(ValueError, match="go together"):
+def test_without_a_test_file_images_of_the_training_file_are_held_out(
+    tmp_path: Path, small_digits: tuple[Digits, Digits]
+):
+    write_csv(tmp_path / "train.csv", small_digits[0].images.numpy(), small_digits[0].labels.numpy())
+    datamodule = CSVDataModule(name="csv", data_dir=str(tmp_path), train_csv=str(tmp_path / "train.csv"))
+    datamodule.prepare_data()
+    datamodule.setup()
+    assert datamodule.test is not None
+    assert (len(datamodule.train_indices), len(datamodule.val_indices), len(datamodule.test)) == (234, 21, 45)
+
+
+def test_a_test_file_without_a_training_file_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"data\.test_csv needs data\.train_csv"):
         CSVDataModule(name="csv", data_dir=str(tmp_path), test_csv="test.csv")
 
 

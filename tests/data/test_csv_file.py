@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["digits.csv", "digits.csv.gz"])
 def test_what_is_written_reads_back_equal(tmp_path: Path, name: str, cache: bool) -> None:
     write_csv(tmp_path / name, IMAGES, LABELS)
-    images, labels = read_csv(tmp_path / name, cache=cache)
+    images, labels = read_csv(tmp_path / name, data_dir=tmp_path if cache else None)
     assert labels is not None
     assert (images.dtype, labels.dtype) == (np.uint8, np.int64)
     np.testing.assert_array_equal(images, IMAGES)
@@ -42,7 +42,7 @@ def test_every_value_survives_in_a_file_of_many_digits(path: Path) -> None:
     images = np.arange(2001 * 784).astype(np.uint8).reshape(-1, 28, 28)
     write_csv(path, images, np.arange(2001) % 10)
     for cache in (True, False):
-        found, labels = read_csv(path, cache=cache)
+        found, labels = read_csv(path, data_dir=path.parent if cache else None)
         np.testing.assert_array_equal(found, images)
         np.testing.assert_array_equal(labels, np.arange(2001) % 10)
 
@@ -51,11 +51,11 @@ def test_every_value_survives_in_a_file_of_many_digits(path: Path) -> None:
 @pytest.mark.parametrize("rows", [[kaggle(None), *table(None)], table(None)], ids=["header", "no header"])
 def test_a_file_without_labels_is_read_if_they_are_optional(path: Path, rows: Table, cache: bool) -> None:
     path.write_bytes(text(rows))
-    images, labels = read_csv(path, labels="optional", cache=cache)
+    images, labels = read_csv(path, labels="optional", data_dir=path.parent if cache else None)
     assert labels is None
     np.testing.assert_array_equal(images, IMAGES)
-    with pytest.raises(CSVError, match=r"digits.csv: the file has 784 columns and none is the label.*`predict` takes"):
-        read_csv(path, cache=cache)
+    with pytest.raises(CSVError, match=r"digits.csv: a line has 784 pixels and no label.*`predict` takes"):
+        read_csv(path, data_dir=path.parent if cache else None)
 
 
 def test_arrays_that_are_not_digits_are_not_written(path: Path) -> None:

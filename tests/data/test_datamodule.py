@@ -1,5 +1,6 @@
 """python -m pytest tests/data/test_datamodule.py"""
 
+import logging
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mnist_exp.data.datamodule import DigitsDataModule, EpochSampler, _fits, stratified_split
+from mnist_exp.data.datamodule import DigitsDataModule, EpochSampler, _fits, number_of_images, stratified_split
 from mnist_exp.data.digits import Digits, fingerprint
 
 
@@ -92,6 +93,69 @@ def test_a_validation_size_out_of_range_is_refused(val_size: int):
         made(val_size=val_size)
 
 
+@pytest.mark.parametrize(
+    ("size", "total", "number"),
+    [
+        ("auto", 60_000, 5000),
+        ("auto", 59_999, 4999),
+        ("auto", 10**6, 5000),
+        ("auto", 60, 5),
+        ("auto", 10, 0),
+        (0, 60, 0),
+        (59, 60, 59),
+        (0.1, 60, 6),
+        (0.0833, 300, 25),
+        (0.001, 60, 1),
+        (1, 60, 1),
+    ],
+)
+def test_a_size_is_a_number_a_share_or_automatic(size: float | str, total: int, number: int):
+    assert number_of_images(size, total, key="val_size") == number
+
+
+@pytest.mark.parametrize("size", [60, 0.999])
+def test_a_size_that_leaves_nothing_to_train_on_is_refused(size: float):
+    with pytest.raises(ValueError, match=rf"data\.val_size must be from 0 to 59 for 60 training images, not {size}"):
+        number_of_images(size, 60, key="val_size")
+
+
+def test_the_split_of_mnist_is_5000_images_also_by_default():
+    labels = torch.arange(60_000) % 10
+    train, val = stratified_split(labels, val_size=number_of_images("auto", 60_000, key="val_size"), seed=0)
+    assert (len(train), len(val)) == (55_000, 5000)
+    assert torch.equal(val, stratified_split(labels, val_size=5000, seed=0)[1])
+
+
+class WithoutTestSet(SmallDataModule):
+    def load(self) -> tuple[Digits, None]:
+        return super().load()[0], None
+
+
+def test_without_a_test_set_images_are_held_out_that_are_neither_trained_on_nor_validated(
+    caplog: pytest.LogCaptureFixture,
+):
+    test_sets = []
+    for seed in (0, 1):
+        datamodule = WithoutTestSet(name="small", test_size=0.2, val_size=50, seed=seed)
+        with caplog.at_level(logging.INFO):
+            datamodule.setup()
+        loaders = (datamodule.train_dataloader(), datamodule.val_dataloader(), datamodule.test_dataloader())
+        train, val, test = map(indices_of, loaders)
+        assert (len(train), len(val), len(test)) == (190, 50, 60)
+        assert sorted(train + val + test) == list(range(300))
+        assert torch.bincount(datamodule.test.labels).tolist() == [6] * 10
+        test_sets.append(test)
+    assert test_sets[0] == test_sets[1]
+    assert "there is no test set: 60 of the 300 images are held out for it" in caplog.messages
+
+
+def test_a_batch_that_is_larger_than_the_training_set_is_warned_of(caplog: pytest.LogCaptureFixture):
+    made(batch_size=250)
+    assert caplog.messages == []
+    made(batch_size=251)
+    assert caplog.messages == ["data.batch_size=251 is more than the 250 training images: an epoch is a single step"]
+
+
 def test_no_validation_is_allowed():
     datamodule = made(val_size=0)
     assert datamodule.val_dataloader() == []
@@ -107,10 +171,10 @@ def test_a_size_below_the_least_is_refused_by_name(key: str, value: int, least: 
     SmallDataModule(name="small", **{key: least})
 
 
-def test_without_settings_a_run_has_batches_of_64_and_holds_5000_images_out():
+def test_without_settings_a_run_has_batches_of_64_and_an_automatic_split():
     datamodule = SmallDataModule(name="small")
     settings = {key: getattr(datamodule, key) for key in ("batch_size", "val_size", "eval_batch_size", "shuffle")}
-    assert settings == {"batch_size": 64, "val_size": 5000, "eval_batch_size": 1000, "shuffle": True}
+    assert settings == {"batch_size": 64, "val_size": "auto", "eval_batch_size": 1000, "shuffle": True}
     assert (datamodule.seed, datamodule.placement) == (0, "auto")
 
 

@@ -2,6 +2,7 @@
 
 import bz2
 import hashlib
+import logging
 import os
 import sys
 import zipfile
@@ -13,7 +14,6 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from PIL import Image
-from scipy import ndimage
 
 from mnist_exp.cli.overrides import CONF
 from mnist_exp.data import suites
@@ -79,49 +79,6 @@ def test_all_is_the_three_that_need_no_files(monkeypatch: pytest.MonkeyPatch):
 # ---- digits by other people ----
 
 
-def test_a_bitmap_fills_the_box_of_20_with_its_mass_in_the_middle():
-    bitmap = np.zeros((8, 8), np.float32)
-    bitmap[1:7, 2:4] = 1
-    bitmap[6, 2:6] = 1
-    image = suites.bitmap_to_mnist_form(bitmap)
-    assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
-    assert np.count_nonzero(image.any(axis=1)) == 20
-    assert ndimage.center_of_mass(image) == pytest.approx((14, 14), abs=0.5)
-
-
-def mnist_form_by_hand(bitmap: np.ndarray) -> np.ndarray:
-    """`bitmap_to_mnist_form`, a step at a time: crop, scale to 20, put the centre of mass on the centre."""
-    ys, xs = np.nonzero(bitmap)
-    box = bitmap[min(ys) : max(ys) + 1, min(xs) : max(xs) + 1]
-    factor = 20 / max(box.shape)
-    size = max(1, round(box.shape[1] * factor)), max(1, round(box.shape[0] * factor))
-    ink = np.asarray(Image.fromarray(box).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
-    y, x = ndimage.center_of_mass(ink)
-    top, left = min(max(round(14 - y), 0), 28 - size[1]), min(max(round(14 - x), 0), 28 - size[0])
-    return np.pad(np.round(255 * ink), ((top, 28 - top - size[1]), (left, 28 - left - size[0]))).astype(np.uint8)
-
-
-def test_bitmaps_of_any_shape_and_position_are_brought_to_mnists_form_as_by_hand():
-    rng = np.random.default_rng(0)
-    for height, width in [(8, 8), (16, 16), (2, 9), (9, 2), (3, 12), (40, 25)]:
-        for _ in range(5):
-            bitmap = np.float32(rng.random((height, width)) * (rng.random((height, width)) < 0.7))
-            bitmap[rng.integers(height), rng.integers(width)] = 1
-            np.testing.assert_array_equal(suites.bitmap_to_mnist_form(bitmap), mnist_form_by_hand(bitmap))
-
-
-def test_a_line_of_one_pixel_is_not_lost_and_the_box_stays_within_the_image():
-    line = np.zeros((8, 8), np.float32)
-    line[3] = [0, 1, 1, 1, 1, 1, 1, 0]
-    image = suites.bitmap_to_mnist_form(line)
-    assert (image.any(axis=1).sum(), image.any(axis=0).sum()) == (3, 20)
-    lopsided = np.full((20, 20), 0.002, np.float32)
-    lopsided[0, 0] = 1  # its centre of mass is so near a corner that the box would leave the image
-    for bitmap, first in ((lopsided, 8), (lopsided[::-1, ::-1].copy(), 0)):
-        rows, columns = suites.bitmap_to_mnist_form(bitmap).nonzero()
-        assert (rows.min(), columns.min()) == (first, first)
-
-
 def test_load_digits_comes_from_scikit_learn_with_ink_from_0_to_16():
     datasets = pytest.importorskip("sklearn.datasets")
     digits = suites.read_load_digits(Path())
@@ -131,15 +88,6 @@ def test_load_digits_comes_from_scikit_learn_with_ink_from_0_to_16():
     assert int(digits.images[0].sum()) / 255 == pytest.approx(294 / 16 * 2.5**2, rel=0.02)
     assert digits.images.float().mean() == pytest.approx(39.81, abs=0.1)
     assert digits.images[0, 14].tolist()[7:13] == pytest.approx([60, 76, 127, 170, 133, 45], abs=1)
-
-
-def test_bitmaps_keep_their_order_labels_and_ink():
-    ink = np.zeros((2, 4, 4))
-    ink[0, :, 1:3], ink[1, 1:3] = 1, 0.5
-    digits = suites.digits_from_bitmaps(ink, np.array([4, 2], np.uint8))
-    assert digits.labels.tolist() == [4, 2]
-    assert [image.max() for image in digits.images] == [255, 128]
-    assert digits.images[0].any(dim=1).sum() == digits.images[1].any(dim=0).sum() == 20
 
 
 def test_load_digits_without_scikit_learn_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
@@ -209,14 +157,47 @@ def test_a_folder_a_csv_and_an_npz_give_the_digits_they_were_made_from(tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("images", "labels", "scale"),
+    [
+        ("x_test", "y_test", 1),  # Keras's
+        ("X", "Y", 1 / 255),
+        ("test_images", "test_labels", 1),
+        ("data", "target", 1),
+        ("arr_0", "arr_1", 1),
+    ],
+)
+def test_the_arrays_of_an_npz_may_have_other_names_and_forms(
+    tmp_path: Path, small_digits: SmallMNIST, images: str, labels: str, scale: float, caplog: pytest.LogCaptureFixture
+):
+    test = small_digits[1]
+    others = {"x_train": 1, "y_train": 1} if images == "x_test" else {}
+    arrays = {images: test.images.numpy() * scale, labels: test.labels.numpy()[:, None], **others}
+    np.savez(tmp_path / "mine.npz", **arrays)
+    with caplog.at_level(logging.INFO):
+        [(_, digits)] = suite("npz", f"suite.path={tmp_path / 'mine.npz'}").subsets()
+    assert fingerprint(digits) == fingerprint(test)
+    assert caplog.messages[0].endswith(f"mine.npz: {images} are taken for the images, and {labels} for the labels")
+
+
+def test_labels_of_an_npz_may_be_rows_with_a_1_at_the_label(tmp_path: Path, small_digits: SmallMNIST):
+    test = small_digits[1]
+    np.savez(tmp_path / "mine.npz", images=test.images.numpy(), labels=np.eye(10)[test.labels.numpy()])
+    [(_, digits)] = suite("npz", f"suite.path={tmp_path / 'mine.npz'}").subsets()
+    assert fingerprint(digits) == fingerprint(test)
+
+
+@pytest.mark.parametrize(
     ("arrays", "fragment"),
     [
-        ({"images": np.zeros((2, 28, 28), np.uint8)}, "KeyError"),
-        ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.array([1.0, 2.0])}, "whole numbers"),
+        ({"images": np.zeros((2, 28, 28), np.uint8)}, "it has images"),
+        ({"pixels": np.zeros((2, 28, 28), np.uint8), "labels": np.array([1, 2])}, "it has pixels, labels"),
+        ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.array([1.5, 2.0])}, "whole numbers"),
+        ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.eye(2)}, "whole numbers"),
         ({"images": np.zeros((0, 28, 28), np.uint8), "labels": np.array([], int)}, "at least one"),
         ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.array([1, 10])}, "0 to 9"),
         ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.array(["1", "2"])}, "whole numbers"),
-        ({"images": np.zeros((2, 28, 28)), "labels": np.array([1, 2])}, "uint8"),
+        ({"images": np.zeros((2, 28, 27)), "labels": np.array([1, 2])}, r"\[N, 28, 28\]"),
+        ({"images": np.zeros((3, 28, 28), np.uint8), "labels": np.array([1, 2])}, r"labels must be int64 \[3\]"),
     ],
 )
 def test_an_npz_of_other_arrays_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray], fragment: str):

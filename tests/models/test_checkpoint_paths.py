@@ -22,9 +22,25 @@ def test_no_path_is_refused_with_an_example(nothing: str | list[str] | None):
             function(nothing)
 
 
-def test_the_run_folder_is_above_checkpoints_or_the_file_s_own():
-    paths = ["runs/a/checkpoints/best.ckpt", "runs/b/best.ckpt", "best.ckpt"]
-    assert list(run_folders(paths).values()) == [Path("runs/a"), Path("runs/b"), Path()]
+@pytest.mark.parametrize("left", ["result.json", ".hydra", "predictions.npz"])
+def test_the_run_folder_is_above_checkpoints_or_the_file_s_own(tmp_path: Path, left: str):
+    paths = [tmp_path / name for name in ("runs/a/checkpoints/best.ckpt", "runs/b/best.ckpt")]
+    for folder, path in zip(("a", "b"), paths, strict=True):
+        path.parent.mkdir(parents=True)
+        path.touch()
+        (tmp_path / "runs" / folder / left).touch()
+    assert list(run_folders(map(str, paths)).values()) == [tmp_path / "runs" / folder for folder in ("a", "b")]
+
+
+def test_nothing_is_written_beside_a_checkpoint_that_is_in_no_run_folder(tmp_path: Path):
+    paths = [tmp_path / "Downloads" / "best.ckpt", tmp_path / "checkpoints" / "best.ckpt"]
+    for path in paths:
+        path.parent.mkdir()
+        path.touch()
+    folders = list(run_folders(map(str, paths)).values())
+    assert [folder.parent for folder in folders] == [Path("outputs/checkpoints")] * 2
+    assert [folder.name[:5] for folder in folders] == ["best-"] * 2
+    assert folders[0] != folders[1]
 
 
 def test_two_checkpoints_of_a_run_are_refused():

@@ -40,7 +40,7 @@ class Accuracies(LightningModule):
 class OneBatch(LightningDataModule):
     def __init__(self, val_size: int) -> None:
         super().__init__()
-        self.val_size = val_size
+        self.val_size, self.val_indices = val_size, range(val_size)
 
     def train_dataloader(self) -> Any:
         return torch.utils.data.DataLoader([0])

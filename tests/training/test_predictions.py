@@ -19,6 +19,7 @@ def test_predictions_are_the_softmax_of_all_batches_beside_the_labels(tmp_path: 
         for batch in logits.split(3):
             callback.on_test_batch_end(trainer, None, batch, None, 0)
         callback.on_test_end(trainer, None)
+    assert callback.tested == 7
     with np.load(tmp_path / "predictions.npz") as written:
         assert set(written) == {"labels", "preds", "probs"}
         assert np.array_equal(written["labels"], np.arange(7))

@@ -82,6 +82,12 @@ def test_a_run_without_a_test_says_so(
     assert capsys.readouterr().out.startswith("\nnot tested\nseconds ")
 
 
+def test_a_run_that_ends_within_its_first_epoch_says_so(config: Config, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.INFO):
+        run_and_record(lambda _: DONE | {"epoch": None, "history": []}, config())
+    assert caplog.messages == ["finished: test accuracy 25.00% after less than an epoch, fit in 1.0 s"]
+
+
 @pytest.mark.usefixtures("sweeping")
 def test_the_jobs_of_a_sweep_print_no_summary(config: Config, capsys: pytest.CaptureFixture[str]):
     run_and_record(done, config())
@@ -350,22 +356,20 @@ def test_the_metrics_are_those_of_the_tested_epoch(tested_epoch: int | None, epo
     history = SimpleNamespace(
         epochs=[{"epoch": 1, "val/acc": 0.9}, {"epoch": 2, "val/acc": 0.8}], images_per_second=5.0
     )
-    results = training_results(
-        trainer(), history, SimpleNamespace(results=[]), Stopwatch(), weights=ChosenWeights(tested_epoch, {})
-    )
+    weights, milestones = ChosenWeights(tested_epoch, {}), SimpleNamespace(results=[])
+    results = training_results(trainer(), history, milestones, Stopwatch(), weights=weights, tested=2)
     assert results["epoch"] == epoch
     assert results["metrics"] == {"val/acc": acc, "test/acc": 0.75}
     assert results["history"] == history.epochs
-    assert results["data"] == {"name": "csv", "fingerprint": "sha256:1", "train": 3, "val": 2, "test": 4}
+    assert results["data"] == {"name": "csv", "fingerprint": "sha256:1", "train": 3, "val": 2, "test": 2}
     assert results["model"] == {"name": "mlp", "parameters": 6}
     assert results["environment"]["device"] == "cpu"
 
 
 def test_a_run_without_a_whole_epoch_has_test_metrics_alone():
     history = SimpleNamespace(epochs=[], images_per_second=0.0)
-    results = training_results(
-        trainer(), history, SimpleNamespace(results=[]), Stopwatch(), weights=ChosenWeights(None, {})
-    )
+    weights, milestones = ChosenWeights(None, {}), SimpleNamespace(results=[])
+    results = training_results(trainer(), history, milestones, Stopwatch(), weights=weights, tested=4)
     assert results["epoch"] is None
     assert results["metrics"] == {"test/acc": 0.75}
 
@@ -373,9 +377,7 @@ def test_a_run_without_a_whole_epoch_has_test_metrics_alone():
 def trainer() -> SimpleNamespace:
     model = nn.Linear(2, 2)
     model.name = "mlp"
-    datamodule = SimpleNamespace(
-        name="csv", fingerprint="sha256:1", train_indices=range(3), val_indices=range(2), test=range(4)
-    )
+    datamodule = SimpleNamespace(name="csv", fingerprint="sha256:1", train_indices=range(3), val_indices=range(2))
     metrics = {"test/acc": torch.tensor(0.75), "val/acc": torch.tensor(0.1)}
     strategy = SimpleNamespace(root_device=torch.device("cpu"))
     return SimpleNamespace(datamodule=datamodule, lightning_module=model, callback_metrics=metrics, strategy=strategy)
