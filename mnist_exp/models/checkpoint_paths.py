@@ -37,7 +37,7 @@ def checkpoint_file(path: str | Path, *, prefer: str = "best") -> Path:
     if not found:
         inside = max((run for run in runs_below(folder) if run != folder), key=last_written, default=None)
         advice = f". It holds runs, such as {inside}: name one of them" if inside else ""
-        raise ValueError(f"there is no checkpoint in the folder {folder}{advice}")
+        raise ValueError(f"no checkpoint at {folder}, which is a folder{advice}")
     return found[0]
 
 

@@ -24,6 +24,7 @@ command("train")(namespace["task"])()
 
 
 def run(folder: Path, *arguments: str, task: str = " pass", **options) -> subprocess.CompletedProcess[str]:
+    (folder / "outputs").mkdir(exist_ok=True)  # where it is missing, a line says that it is made
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     arguments = (sys.executable, "-c", PROGRAM, task, *arguments)
     return subprocess.run(arguments, cwd=folder, text=True, check=False, timeout=120, **options)

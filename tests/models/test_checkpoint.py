@@ -276,7 +276,7 @@ def test_no_command_does_what_a_hostile_checkpoint_asks(
     for command in tasks.keys() - ({"train"} if kind in NOT_FOR_RESUMING else set()):
         task, cfg = tasks[command]
         cfg.ckpt_path = str(path)
-        with pytest.raises(CheckpointError) as refused:
+        with pytest.raises(ValueError if kind == "file: a folder" else CheckpointError) as refused:
             task(cfg)
         message = str(refused.value)
         assert message.startswith((f"{path} ", f"no checkpoint at {path}", f"cannot read {path}"))
