@@ -172,9 +172,9 @@ class DigitClassifier(LightningModule):
         """The mean loss of a batch, and its logits, float (B, 10)."""
         logits = self(images)
         smoothing = self.label_smoothing if self.training else 0.0
-        # Not reduction="mean", which gives nan for the empty batch that a process can get at the end of an epoch.
-        loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing) / max(len(labels), 1)
-        return loss, logits
+        # The mean of an empty batch, which a process can get at the end of an epoch, would be nan. Its sum is 0.
+        reduction = "mean" if len(labels) else "sum"
+        return F.cross_entropy(logits, labels, reduction=reduction, label_smoothing=smoothing), logits
 
     def shared_step(self, batch: tuple[Tensor, Tensor], metrics: EpochMetrics) -> Tensor:
         """The logits of a batch of validation or test (images, labels)."""
@@ -213,18 +213,18 @@ class DigitClassifier(LightningModule):
             images = self.augment(images)
         batch_size = getattr(self.datamodule, "batch_size", None) or max(len(labels), 1)
         batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
-        checked = len(self.train_metrics.batches) // CHECK_EVERY
+        trainer, metrics, is_last_block = self.trainer, self.train_metrics, self.trainer.is_last_batch
+        checked = len(metrics.batches) // CHECK_EVERY
         seen = 0
         for index, (x, y) in enumerate(batches, 1):
-            if self.trainer.global_step == self.trainer.max_steps:
-                break
-            loss, logits = self.learn(x, y, last=self.trainer.is_last_batch and index == len(batches))
-            self.train_metrics.update(loss, logits, y)
+            loss, logits = self.learn(x, y, last=is_last_block and index == len(batches))
+            metrics.update(loss, logits, y)
             seen += len(y)
-        if len(self.train_metrics.batches) // CHECK_EVERY > checked:
-            self.check_finite("train", self.train_metrics)
-        if self.trainer.global_step == self.trainer.max_steps:
-            self.trainer.should_stop = True  # Lightning then validates, wherever in the epoch this is
+            if trainer.global_step == trainer.max_steps:
+                trainer.should_stop = True  # Lightning then validates, wherever in the epoch this is
+                break
+        if len(metrics.batches) // CHECK_EVERY > checked:
+            self.check_finite("train", metrics)
         return {"images": seen}
 
     @property
