@@ -54,6 +54,7 @@ def read_arguments(config_name: str) -> Arguments:
     overrides = [as_hydra_reads_it(override, flags.overrides, is_sweep=is_sweep) for override in flags.overrides]
     if config_name == "train":
         overrides = overrides_of_resumed_run(overrides, is_sweep=flags.multirun)
+        overrides += hydra_in_run_dir(overrides)
     sys.argv[1:] = [*words, *overrides]
     return Arguments(flags, overrides)
 
@@ -80,6 +81,14 @@ def as_hydra_reads_it(text: str, all_overrides: list[str], *, is_sweep: bool) ->
     if one_of_a_list or override.value_type is ValueType.SIMPLE_CHOICE_SWEEP:
         return f"{key}=[{text.partition('=')[2]}]"
     return text
+
+
+def hydra_in_run_dir(overrides: list[str]) -> list[str]:
+    """With `run_dir=...` Hydra's files and the log go there, too, so that all of a run is in one folder."""
+    if any(override.startswith("hydra.run.dir=") for override in overrides):
+        return []
+    typed = [override.removeprefix("run_dir=") for override in overrides if override.startswith("run_dir=")]
+    return [f"hydra.run.dir={folder}" for folder in typed[-1:]]
 
 
 def is_path(key: str) -> bool:

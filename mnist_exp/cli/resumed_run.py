@@ -26,17 +26,16 @@ def overrides_of_resumed_run(typed: list[str], *, is_sweep: bool) -> list[str]:
     if is_sweep:
         raise OverrideError("resume=... goes on with one run. A sweep goes on if the same command is started again")
     folder = run_folder(Path(named[-1]))
-    own = read_overrides(folder / OVERRIDES)
+    # A folder may have been moved since its run_dir=... was typed.
+    own = [each for each in read_overrides(folder / OVERRIDES) if not each.startswith("run_dir=")]
     check_names_no_code(own, typed)
-    elsewhere = [str(parse(each).value()) for each in own if each.startswith("run_dir=")]
-    run_dir = Path(elsewhere[-1]) if elsewhere else folder
-    if not (run_dir / LAST).is_file():
+    if not (folder / LAST).is_file():
         again = shlex.join(["python", "-m", "mnist_exp.train", *own])
         raise OverrideError(
-            f"resume={named[-1]}: {run_dir} has no {LAST}, because the run ended before its first whole epoch. "
+            f"resume={named[-1]}: {folder} has no {LAST}, because the run ended before its first whole epoch. "
             f"Start it again: {again}"
         )
-    places = [f"resume={hydra_quoted(str(run_dir))}", f"hydra.run.dir={hydra_quoted(str(folder))}"]
+    places = [f"resume={hydra_quoted(str(folder))}", f"hydra.run.dir={hydra_quoted(str(folder))}"]
     return last_of_each_key([*own, *typed, *places, *SETTINGS_OF_A_RESUMED_RUN])
 
 

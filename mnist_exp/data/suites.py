@@ -195,7 +195,11 @@ class NPZFile(OwnDigits):
             logger.info("%s: %s are taken for the images, and %s for the labels", path, *names)
         labels = _whole_labels(labels, path)
         check_labels(labels, source=str(path))
-        return Digits(torch.from_numpy(to_mnist_form(images, source=str(path))), torch.from_numpy(labels))
+        images = to_mnist_form(images, source=str(path))
+        try:
+            return Digits(torch.from_numpy(images), torch.from_numpy(labels))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}. It needs a label from 0 to 9 for each image") from error
 
 
 def _image_and_label_names(names: list[str]) -> tuple[str, str]:

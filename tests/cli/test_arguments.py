@@ -167,12 +167,16 @@ def test_the_job_of_a_sweep_goes_on_as_a_single_run(run_dir: Path, monkeypatch: 
     assert str(cfg.hydra.mode) == "RunMode.RUN"
 
 
-def test_a_run_with_a_folder_of_its_own_goes_on_there(run_dir: Path, monkeypatch: pytest.MonkeyPatch):
-    Path("mine/checkpoints").mkdir(parents=True)
-    (run_dir / "checkpoints" / "last.ckpt").rename("mine/checkpoints/last.ckpt")
-    write_overrides(run_dir, "run_dir=mine")
+def test_all_files_of_a_run_go_to_the_folder_that_is_typed(monkeypatch: pytest.MonkeyPatch):
+    overrides = resumed(monkeypatch, "run_dir=mine")
+    assert overrides == ["run_dir=mine", "hydra.run.dir=mine"]
+    assert resumed(monkeypatch, *overrides) == overrides, "as Lightning's further processes read it"
+
+
+def test_a_run_goes_on_in_its_folder_wherever_that_was_moved(run_dir: Path, monkeypatch: pytest.MonkeyPatch):
+    write_overrides(run_dir, "seed=3", "run_dir=mine")
     overrides = resumed(monkeypatch, f"resume={run_dir}")
-    assert overrides[:3] == ["run_dir=mine", 'resume="mine"', f'hydra.run.dir="{run_dir}"']
+    assert overrides[:3] == ["seed=3", f'resume="{run_dir}"', f'hydra.run.dir="{run_dir}"']
 
 
 @pytest.mark.parametrize(
