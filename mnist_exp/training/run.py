@@ -109,7 +109,8 @@ def record_settings(cfg: DictConfig) -> None:
 def remove_earlier_outputs(cfg: DictConfig) -> None:
     """Remove what an earlier start left in the run folder and this one writes anew: curves would show both."""
     run_dir = Path(cfg.run_dir)
-    if cfg.get("ckpt_path") and run_dir.resolve() in Path(cfg.ckpt_path).resolve().parents:
+    # Not Path.resolve, which raises where links form a circle: the checkpoint's reader says that better.
+    if cfg.get("ckpt_path") and Path(os.path.realpath(run_dir)) in Path(os.path.realpath(cfg.ckpt_path)).parents:
         raise ValueError(f"ckpt_path={cfg.ckpt_path} is in the run folder itself: resume={run_dir} goes on there")
     for pattern in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "predictions.npz", "events.out.tfevents.*"):
         for file in run_dir.glob(pattern):
