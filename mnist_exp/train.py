@@ -103,9 +103,9 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
 @command("train")
 def main(cfg: "DictConfig") -> float:
     from mnist_exp.cli.instantiation import without_leftovers
-    from mnist_exp.training.run import run_and_record
+    from mnist_exp.training.run import run_and_record, typed_overrides
 
-    return run_and_record(train, without_leftovers(cfg))
+    return run_and_record(train, without_leftovers(cfg, typed_overrides()))
 
 
 if __name__ == "__main__":

@@ -119,10 +119,14 @@ def remove_earlier_outputs(cfg: DictConfig) -> None:
 
 def identification(cfg: DictConfig) -> dict[str, Any]:
     """The fields of a result that say which run it is of."""
-    typed = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
     # A resumed run is repeated by its settings, from the start.
-    overrides = [override for override in typed if not override.startswith("resume=")]
+    overrides = [override for override in typed_overrides() if not override.startswith("resume=")]
     return {"name": cfg.name, "seed": cfg.seed, "overrides": overrides, "config": recorded_config(cfg)}
+
+
+def typed_overrides() -> list[str]:
+    """The overrides of this run, or job of a sweep, on the command line. None where there is no command."""
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 def recorded_config(cfg: DictConfig) -> dict[str, Any]:
