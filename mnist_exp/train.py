@@ -44,6 +44,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from mnist_exp.training.trainer_options import STEP_OPTIONS, without_overfit_batches
 
     check_accelerator(cfg.trainer.accelerator)
+    config: Any = OmegaConf.to_container(cfg, resolve=True)  # as it was asked for: a resumed run compares with it
     cfg = without_overfit_batches(cfg)
 
     # Seed before anything is made: the jobs of a sweep share one process.
@@ -54,7 +55,6 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     run_dir = Path(cfg.run_dir)
 
     # The data, the model, the callbacks and the trainer.
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
     check_network(config["model"]["net"])
     datamodule = instantiate(cfg.data)
     model = instantiate(cfg.model, **{option: cfg.trainer[option] for option in STEP_OPTIONS})
