@@ -38,6 +38,7 @@ def predict(cfg: "DictConfig") -> "tuple[list[Prediction], dict[str, str]]":
     from mnist_exp.cli.working import working
     from mnist_exp.models.checkpoint import load_classifier
 
+    picture_predictions.check_replaceable(Path(cfg.output))
     set_threads(cfg.threads)
     model, _ = load_classifier(ckpt_path, cfg.network)
     with working(f"reading {cfg.images}"):
