@@ -36,10 +36,9 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from mnist_exp.training.lightning_speedups import unset_nvml_check
     from mnist_exp.training.predictions import Predictions
     from mnist_exp.training.progress import watched
+    from mnist_exp.training.resuming import SeedEveryEpoch, StayStopped
     from mnist_exp.training.run import training_results
-    from mnist_exp.training.seeding import SeedEveryEpoch
     from mnist_exp.training.settings_changed import check_continuation
-    from mnist_exp.training.stay_stopped import StayStopped
     from mnist_exp.training.tensorboard import TestPanels
     from mnist_exp.training.trainer_options import STEP_OPTIONS, without_overfit_batches
 
