@@ -12,6 +12,8 @@ from mnist_exp.cli.command import command
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from mnist_exp.models.classifier import DigitClassifier
+
 log = logging.getLogger(__name__)
 
 
@@ -25,8 +27,6 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from mnist_exp.cli.instantiation import instantiate
     from mnist_exp.cli.threads import set_threads
     from mnist_exp.cli.working import working
-    from mnist_exp.models.checkpoint import check_resumable, trained_epochs
-    from mnist_exp.models.checkpoint_paths import LAST, checkpoint_file
     from mnist_exp.models.registry import check_network
     from mnist_exp.result import Stopwatch
     from mnist_exp.training.checkpoint_io import AtomicCheckpointIO
@@ -38,7 +38,6 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from mnist_exp.training.progress import watched
     from mnist_exp.training.resuming import SeedEveryEpoch, StayStopped
     from mnist_exp.training.run import training_results
-    from mnist_exp.training.settings_changed import check_continuation
     from mnist_exp.training.tensorboard import TestPanels
     from mnist_exp.training.trainer_options import STEP_OPTIONS, without_overfit_batches
 
@@ -57,13 +56,7 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     check_network(config["model"]["net"])
     datamodule = instantiate(cfg.data)
     model = instantiate(cfg.model, **{option: cfg.trainer[option] for option in STEP_OPTIONS})
-    ckpt_path = None
-    if cfg.resume:
-        ckpt_path = Path(cfg.resume) / LAST
-        check_resumable(ckpt_path, model)
-    elif cfg.ckpt_path:
-        ckpt_path = checkpoint_file(cfg.ckpt_path, prefer="last")
-        check_continuation(check_resumable(ckpt_path, model), config, trained=trained_epochs(ckpt_path))
+    ckpt_path = starting_point(cfg, config, model)
     history, milestones = History(config), Milestones(cfg.milestones)
     predictions = Predictions(run_dir / "predictions.npz")
     configured = instantiate(cfg.callbacks)
@@ -97,6 +90,27 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
         trainer.test(model, datamodule, verbose=False)
 
     return training_results(trainer, history, milestones, seconds, weights=weights, tested=predictions.tested)
+
+
+def starting_point(cfg: "DictConfig", config: dict[str, Any], model: "DigitClassifier") -> Path | None:
+    """The checkpoint that training goes on from. None for training from the start.
+
+    config: `cfg`, resolved. Raises CheckpointError or ResumeError where the model cannot go on from it.
+    """
+    from mnist_exp.models.checkpoint import check_resumable
+    from mnist_exp.models.checkpoint_paths import LAST, checkpoint_file
+    from mnist_exp.training.settings_changed import check_continuation
+
+    if cfg.resume:  # `run_and_record` has compared the settings
+        ckpt_path = Path(cfg.resume) / LAST
+        check_resumable(ckpt_path, model)
+        return ckpt_path
+    if cfg.ckpt_path:
+        ckpt_path = checkpoint_file(cfg.ckpt_path, prefer="last")
+        before, trained = check_resumable(ckpt_path, model)
+        check_continuation(before, config, trained=trained)
+        return ckpt_path
+    return None
 
 
 @command("train")
