@@ -1,6 +1,5 @@
 """Turn a function that takes the config into a command-line program."""
 
-import os
 import shlex
 import signal
 import sys
@@ -21,9 +20,10 @@ from mnist_exp.cli.broken_pipe import end_at_broken_pipe
 from mnist_exp.cli.help import usage
 from mnist_exp.cli.overrides import CONF, check_single_values, compose_checked, job_folders
 from mnist_exp.files import as_write_error, write_errors
+from mnist_exp.training.run import INTERRUPTED, show_traceback
 
 INVALID_OVERRIDE = 2  # exit status
-INTERRUPTED, TERMINATED = 130, 143  # exit statuses after Ctrl-C and SIGTERM, as shells count them
+TERMINATED = 143  # exit status after SIGTERM, as shells count it
 ROOM = 2**16  # bytes: more than Hydra's configuration and log take at the start
 
 
@@ -148,10 +148,6 @@ def report_errors(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], A
             fail(f"{type(error).__name__}: {error} (HYDRA_FULL_ERROR=1 shows where)")
 
     return run
-
-
-def show_traceback() -> bool:
-    return os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def fail(message: str, *, status: int = 1) -> NoReturn:

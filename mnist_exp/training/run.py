@@ -201,11 +201,15 @@ def record_failure(cfg: DictConfig, error: BaseException) -> float:
             failure.write(Path(cfg.run_dir))
         except OSError as disk_error:  # such as the full disk that ended the run
             logger.error("the failure is not recorded: %s", disk_error)
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+    if show_traceback():
         raise error
     if interrupted or not in_sweep():
         raise SystemExit(exit_status)
     return float("nan")
+
+
+def show_traceback() -> bool:
+    return os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def describe(error: BaseException, run_dir: Path) -> str:
