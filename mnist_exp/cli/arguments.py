@@ -106,8 +106,9 @@ def literal_path(key: str, value: str) -> str:
     except OverrideError:
         is_list = value.startswith("[") and value.endswith("]") and not exists
         return f"[{','.join(map(in_list, LISTED.findall(value[1:-1])))}]" if is_list else hydra_quoted(value)
-    is_hydras = value[0] in "'\"" or not isinstance(read, (bool, int, float, dict))
-    return value if (read == value if exists else is_hydras) else hydra_quoted(value)
+    is_text = read == value
+    is_a_notation = not isinstance(read, (bool, int, float, dict))  # a number or {...} can only be meant as a name
+    return value if is_text or (is_a_notation and not exists) else hydra_quoted(value)
 
 
 def in_list(path: str) -> str:
