@@ -69,6 +69,8 @@ def run_unless_finished(train: Callable[[DictConfig], dict[str, Any]], cfg: Dict
         cfg = OmegaConf.merge(cfg, {"resume": cfg.run_dir})  # type: ignore[assignment]
         logger.info("%s was cut off: it goes on after its last whole epoch", relative_to_here(run_dir))
     elif is_main_process():
+        if earlier and earlier.status == "finished":
+            logger.warning("%s held a finished run with other settings, which is replaced", relative_to_here(run_dir))
         remove_earlier_outputs(cfg)
     with write_errors(run_dir / RESULT_FILE):
         (run_dir / RESULT_FILE).unlink(missing_ok=True)

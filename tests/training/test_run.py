@@ -106,7 +106,9 @@ def test_only_the_first_process_records(
     assert capsys.readouterr().out == ""
 
 
-def test_a_finished_run_is_skipped_unless_its_configuration_changed(config: Config):
+def test_a_finished_run_is_skipped_unless_its_configuration_changed(
+    config: Config, caplog: pytest.LogCaptureFixture
+):
     trained = []
 
     def train(cfg: DictConfig) -> dict:
@@ -117,6 +119,8 @@ def test_a_finished_run_is_skipped_unless_its_configuration_changed(config: Conf
         assert run_and_record(train, config(**changes)) == 0.5
     assert run_and_record(train, config(lr=0.01, overwrite=True)) == 0.5
     assert trained == [0.001, 0.01, 0.01]
+    replaced = [record for record in caplog.records if "held a finished run with other settings" in record.message]
+    assert len(replaced) == 1, "nothing is replaced without a word"
 
 
 def test_a_failed_run_is_run_again(config: Config, tmp_path: Path):
