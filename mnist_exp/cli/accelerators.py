@@ -16,7 +16,7 @@ def too_many_processes(accelerator: Any, devices: Any) -> str | None:
 
 
 def missing_accelerator(accelerator: Any) -> str | None:
-    """That this machine certainly has no such GPU, in one sentence. None where it has one, or may have one.
+    """A sentence that says that this machine certainly has no such GPU. None where it has one, or may have one.
 
     This takes no time: it looks for the driver. torch, which knows for sure, would need seconds to be imported.
     """

@@ -47,8 +47,8 @@ def without_leftovers(cfg: DictConfig, overrides: Iterable[str]) -> DictConfig:
     for place in sorted(key.removesuffix(TARGET) for key in typed if key.endswith(TARGET)):
         node = OmegaConf.select(cfg, place)
         known = argument_names(node._target_)
-        left_out = [key for key in node if known and key not in known and f"{place}.{key}" not in typed]
-        left_out = [key for key in left_out if not key.startswith("_")]
+        candidates = [key for key in node if not key.startswith("_") and f"{place}.{key}" not in typed]
+        left_out = [key for key in candidates if known and key not in known]
         with open_dict(node):
             for key in left_out:
                 del node[key]
