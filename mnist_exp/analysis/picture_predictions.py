@@ -168,8 +168,8 @@ def check_replaceable(path: Path) -> None:
         raise ValueError(f"output={path} would replace a file that holds no predictions: choose another output=...")
 
 
-def write_csv(path: Path, predictions: Iterable[Prediction], *, kaggle: bool) -> None:
-    """Writes predictions.csv whole or not at all.
+def write_predictions(path: Path, predictions: Iterable[Prediction], *, kaggle: bool) -> None:
+    """Writes a CSV file with a row for each prediction, whole or not at all.
 
     kaggle: only ImageId and Label, as Kaggle's Digit Recognizer takes a submission.
     """

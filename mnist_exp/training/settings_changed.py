@@ -142,4 +142,6 @@ def check_continuation(before: Mapping[str, Any], now: Mapping[str, Any], *, tra
         )
     expected = ("ckpt_path", "callbacks", *WHERE_AND_HOW_LONG, *RECORDS)
     if others := {key: text for key, text in changed.items() if not is_listed(key, expected)}:
-        logger.warning("the run goes on with other settings than its checkpoint was trained with: %s", list_settings(others))
+        logger.warning(
+            "the run goes on with other settings than its checkpoint was trained with: %s", list_settings(others)
+        )
