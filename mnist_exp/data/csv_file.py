@@ -6,6 +6,7 @@ How the table is written is found out in csv_layout.py, and how a cell becomes a
 parsed can be kept by csv_cache.py.
 """
 
+import functools
 import gzip
 import logging
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from mnist_exp.data.csv_cache import read_cached, warn_once
+from mnist_exp.data.csv_cache import read_cached
 from mnist_exp.data.csv_layout import describe, read_layout
 from mnist_exp.data.csv_parse import MAX_LABEL, MAX_PIXEL, CSVError, Layout, parse_digits
 from mnist_exp.data.digit_forms import SIDE, arrays_to_mnist_form, check_labels
@@ -71,6 +72,11 @@ def _read_arrays(path: Path, layout: Layout, data_dir: Path | None) -> tuple[np.
             warn_once(f"{path} is read without a cache and will be parsed at every start: {error}")
     image_blocks, label_blocks = zip(*parse_digits(path, layout), strict=True)
     return np.concatenate(image_blocks), None if label_blocks[0] is None else np.concatenate(label_blocks)
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    logger.warning(message)
 
 
 def write_csv(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
