@@ -19,7 +19,7 @@ from hydra.core.override_parser.types import Glob, ValueType
 from mnist_exp.cli.overrides import OverrideError, group_options, parse
 from mnist_exp.cli.resumed_run import overrides_of_resumed_run
 from mnist_exp.models.checkpoint_paths import LATEST, latest_run
-from mnist_exp.training.run_summary import hydra_quoted
+from mnist_exp.training.command_line import hydra_quoted
 
 # The last part of a key whose value is a path, or a list of paths.
 PATHS = ("ckpt_path", "resume", "images", "output", "runs", "path", "folder")

@@ -1,6 +1,5 @@
 """Turn a function that takes the config into a command-line program."""
 
-import shlex
 import signal
 import sys
 import threading
@@ -20,6 +19,7 @@ from mnist_exp.cli.broken_pipe import end_at_broken_pipe
 from mnist_exp.cli.help import usage
 from mnist_exp.cli.overrides import CONF, check_single_values, compose_checked, job_folders
 from mnist_exp.files import as_write_error, write_errors
+from mnist_exp.training.command_line import repeated_command
 from mnist_exp.training.run import INTERRUPTED, show_traceback
 
 INVALID_OVERRIDE = 2  # exit status
@@ -76,7 +76,7 @@ def run_command(config_name: str, run_hydra: Callable[[], Any]) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, end_at_sigterm)
     if is_sweep and config_name == "train":
-        run_sweep(cfg, overrides, run_hydra, command=shlex.join(["python", "-m", "mnist_exp.train", *typed]))
+        run_sweep(cfg, overrides, run_hydra, command=repeated_command("mnist_exp.train", typed))
         return
     try:
         run_hydra()

@@ -1,13 +1,12 @@
 """`train resume=<run folder>`: the overrides of that run, and those typed beside it."""
 
-import shlex
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from mnist_exp.cli.overrides import OverrideError, parse
 from mnist_exp.models.checkpoint_paths import LAST
-from mnist_exp.training.run_summary import hydra_quoted
+from mnist_exp.training.command_line import hydra_quoted, repeated_command
 
 OVERRIDES = Path(".hydra") / "overrides.yaml"  # within a run folder
 SETTINGS_OF_A_RESUMED_RUN = ("hydra.mode=RUN", "hydra.output_subdir=null")  # even a sweep's job goes on as a single run
@@ -32,7 +31,7 @@ def overrides_of_resumed_run(typed: list[str], *, is_sweep: bool) -> list[str]:
     elsewhere = [str(parse(each).value()) for each in own if each.startswith("run_dir=")]
     run_dir = Path(elsewhere[-1]) if elsewhere else folder
     if not (run_dir / LAST).is_file():
-        again = shlex.join(["python", "-m", "mnist_exp.train", *own])
+        again = repeated_command("mnist_exp.train", own)
         raise OverrideError(
             f"resume={named[-1]}: {run_dir} has no {LAST}, because the run ended before its first whole epoch. "
             f"Start it again: {again}"

@@ -10,8 +10,8 @@ from mnist_exp.cli.overrides import OverrideError
 from mnist_exp.cli.resumed_run import OVERRIDES, read_overrides
 from mnist_exp.models.checkpoint_paths import runs_below
 from mnist_exp.result import ResultError, RunResult
+from mnist_exp.training.command_line import command_line
 from mnist_exp.training.run_lock import holder_of
-from mnist_exp.training.run_summary import command_line
 
 if TYPE_CHECKING:
     from rich.console import Console

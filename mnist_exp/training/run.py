@@ -16,8 +16,9 @@ from mnist_exp.files import as_write_error, write_errors, write_text
 from mnist_exp.models.checkpoint_paths import LAST
 from mnist_exp.recipe import PLACES_AND_RESOURCES
 from mnist_exp.result import RESULT_FILE, RunResult, Stopwatch, environment
+from mnist_exp.training.command_line import relative_to_here
 from mnist_exp.training.run_lock import RunInUseError, run_lock
-from mnist_exp.training.run_summary import after_failure, relative_to_here, run_summary
+from mnist_exp.training.run_summary import after_failure, run_summary
 from mnist_exp.training.settings_changed import changed_settings, check_resume
 
 if TYPE_CHECKING:

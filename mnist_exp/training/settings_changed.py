@@ -17,7 +17,7 @@ from mnist_exp.analysis.factors import ABSENT, flatten
 from mnist_exp.models.checkpoint_paths import LAST
 from mnist_exp.recipe import WHERE_AND_HOW_LONG, decides_result, is_listed
 from mnist_exp.result import RunResult
-from mnist_exp.training.run_summary import relative_to_here
+from mnist_exp.training.command_line import relative_to_here
 
 logger = logging.getLogger(__name__)
 

@@ -192,7 +192,7 @@ def test_what_cannot_be_resumed_is_refused(monkeypatch: pytest.MonkeyPatch, type
 def test_a_run_without_a_whole_epoch_is_started_again(run_dir: Path, monkeypatch: pytest.MonkeyPatch):
     (run_dir / "checkpoints" / "last.ckpt").unlink()
     with pytest.raises(
-        OverrideError, match=r"Start it again: python -m mnist_exp.train data=csv seed=3 trainer.max_ep"
+        OverrideError, match=r"Start it again: \S*python -m mnist_exp.train data=csv seed=3 trainer.max_ep"
     ):
         resumed(monkeypatch, "resume=latest")
 
