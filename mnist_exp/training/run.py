@@ -103,10 +103,10 @@ def can_go_on(cfg: DictConfig) -> bool:
 
 def record_settings(cfg: DictConfig) -> None:
     """Write the settings of a resumed run to the .hydra folder, so that the next resume knows of what was changed."""
-    if is_main_process() and HydraConfig.initialized():
-        folder = Path(HydraConfig.get().runtime.output_dir) / ".hydra"
-        write_text(folder / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(identification(cfg)["overrides"])))
-        write_text(folder / "config.yaml", OmegaConf.to_yaml(cfg))
+    if is_main_process() and (folder := settings_folder()):
+        overrides = OmegaConf.create(identification(cfg)["overrides"])
+        write_text(folder / ".hydra" / "overrides.yaml", OmegaConf.to_yaml(overrides))
+        write_text(folder / ".hydra" / "config.yaml", OmegaConf.to_yaml(cfg))
 
 
 def remove_earlier_outputs(cfg: DictConfig) -> None:
@@ -130,6 +130,11 @@ def identification(cfg: DictConfig) -> dict[str, Any]:
 def typed_overrides() -> list[str]:
     """The overrides of this run, or job of a sweep, on the command line. None where there is no command."""
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
+def settings_folder() -> Path | None:
+    """The folder in which Hydra keeps the settings of this run, in .hydra. None where there is no command."""
+    return Path(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else None
 
 
 def recorded_config(cfg: DictConfig) -> dict[str, Any]:
@@ -199,7 +204,8 @@ def record_failure(cfg: DictConfig, error: BaseException) -> float:
         trace = "".join(traceback.format_exception(error))
         status = "interrupted" if interrupted else "failed"
         failure = RunResult(status=status, **identification(cfg), error=message, traceback=trace)
-        logger.error("%s", message if in_sweep() else f"{message}\n{after_failure(Path(cfg.run_dir))}")
+        advice = "" if in_sweep() else f"\n{after_failure(Path(cfg.run_dir), settings=settings_folder())}"
+        logger.error("%s", message + advice)
         try:
             failure.write(Path(cfg.run_dir))
         except OSError as disk_error:  # such as the full disk that ended the run

@@ -32,15 +32,20 @@ def run_summary(run_dir: Path, result: RunResult) -> str:
     return "\n".join(lines)
 
 
-def after_failure(run_dir: Path) -> str:
-    """How a single run that failed or was interrupted goes on, or where its folder is."""
-    folder = relative_to_here(run_dir)
+def after_failure(run_dir: Path, *, settings: Path | None) -> str:
+    """How a single run that failed or was interrupted goes on, or where its folder is.
+
+    settings: the folder with the run's settings in .hydra: the run folder, unless run_dir=... named another. None where
+        there are none, because a Python program has started the run: resume=... cannot go on with it.
+    """
     if not (run_dir / LAST).exists():
-        return f"no epoch was completed; the run folder, with its log:\n  {folder}"
-    return f"to go on after the last whole epoch:\n  {command_line('mnist_exp.train', resume=folder)}"
+        return f"no epoch was completed; the run folder, with its log:\n  {relative_to_here(run_dir)}"
+    if settings is None:
+        return f"a new run goes on after the last whole epoch with:\n  ckpt_path={relative_to_here(run_dir / LAST)}"
+    again = command_line("mnist_exp.train", resume=relative_to_here(settings))
+    return f"to go on after the last whole epoch:\n  {again}"
 
 
 def log_folder(run_folder: Path) -> Path:
     """`outputs` for a run in it, so that TensorBoard shows it beside the others; or else the run's folder alone."""
     return Path("outputs") if run_folder.parts[:1] == ("outputs",) else run_folder
-
