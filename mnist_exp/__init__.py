@@ -91,7 +91,7 @@ def run(cfg: "DictConfig") -> "RunResult":
 def load(path: str | Path, *, network: str | None = None) -> "DigitClassifier":
     """The classifier of a checkpoint, on the CPU and in evaluation mode.
 
-    path: a checkpoint; a run folder, for its best one; or "latest", for the run in outputs/ that was trained last.
+    path: a checkpoint; a run folder, for its best one; or "latest", for the last run of the command in outputs/.
     network: the class of a network of your own, such as `my_module.MyNet`, if the checkpoint has one.
 
     Raises ValueError where there is no checkpoint, or one that cannot be used.

@@ -41,7 +41,7 @@ WHERE_AND_HOW_LONG = (
     "trainer.strategy",
 )
 
-# All in which two data modules may differ while they give the same pixels in the same order.
+# The settings in which two data modules may differ although they give the same pixels in the same order.
 PIXEL_SOURCE = tuple(f"data.{key}" for key in ("_target_", "name", "data_dir", "folder", "train_csv", "test_csv"))
 
 # Overrides that do not tell the jobs of a sweep apart, so their folders' names leave them out.
