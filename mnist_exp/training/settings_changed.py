@@ -15,14 +15,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp.analysis.factors import ABSENT, flatten
 from mnist_exp.models.checkpoint_paths import LAST
-from mnist_exp.recipe import WHERE_AND_HOW_LONG, decides_result, is_listed
+from mnist_exp.recipe import RECORDS, WHERE_AND_HOW_LONG, decides_result, is_listed
 from mnist_exp.result import RunResult
 from mnist_exp.training.command_line import relative_to_here
 
 logger = logging.getLogger(__name__)
 
 MOST_NAMED = 8  # settings in a message
-RECORDS = ("name", "milestones")  # do not change the training
 FROM_THE_CHECKPOINT = ("model.net", "optimizer", "scheduler", "model.optimizer", "model.scheduler")
 
 
