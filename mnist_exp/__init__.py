@@ -34,24 +34,34 @@ def compose(overrides: Iterable[str] = ()) -> "DictConfig":
     overrides: such as `["data=csv", "optimizer.lr=0.01"]`. Without run_dir=... among them, each call chooses a new run
         folder, `outputs/runs/<name>/<date>_<time>` in the current folder. Several processes (trainer=ddp) need run_dir.
 
-    Raises OverrideError, a ValueError, for an override that is not valid, and for several values: a sweep.
+    Raises OverrideError, a ValueError, for an override that is not valid, for several values (a sweep),
+    and for resume=...
     """
     from copy import deepcopy
 
     from omegaconf import open_dict
 
+    from mnist_exp.cli.arguments import as_hydra_reads_it
+    from mnist_exp.cli.instantiation import without_leftovers
     from mnist_exp.cli.overrides import OverrideError, compose_checked, parse
+    from mnist_exp.cli.resumed_run import value_of_resume
 
-    overrides = list(overrides)
+    typed = list(overrides)
+    overrides = [as_hydra_reads_it(text, typed, is_sweep=False) for text in typed]
+    if any(map(value_of_resume, overrides)):
+        raise OverrideError(
+            "resume=... goes on in the folder of a run, which only the command does: mnist-exp train resume=... From "
+            "Python, ckpt_path=<run folder> goes on in a new run folder"
+        )
     cfg = deepcopy(compose_checked("train", overrides))
     if str(cfg.hydra.mode) == "RunMode.MULTIRUN" or any(parse(text).is_sweep_override() for text in overrides):
-        raise OverrideError(f"{' '.join(overrides)} is a sweep: compose one run at a time, in a loop over the values")
+        raise OverrideError(f"{' '.join(typed)} is a sweep: compose one run at a time, in a loop over the values")
     chosen = cfg.hydra.run.dir
     with open_dict(cfg):
         del cfg.hydra
         if not any(text.startswith("run_dir=") for text in overrides):
             cfg.run_dir = chosen
-    return cfg
+    return without_leftovers(cfg, overrides)
 
 
 def run(cfg: "DictConfig") -> "RunResult":
@@ -79,15 +89,14 @@ def run(cfg: "DictConfig") -> "RunResult":
 
 
 def load(path: str | Path, *, network: str | None = None) -> "DigitClassifier":
-    """The classifier of a checkpoint, or of the best checkpoint of a run folder, on the CPU and ready to use.
+    """The classifier of a checkpoint, on the CPU and in evaluation mode.
 
+    path: a checkpoint; a run folder, for its best one; or "latest", for the last run of the command in outputs/.
     network: the class of a network of your own, such as `my_module.MyNet`, if the checkpoint has one.
 
-    Raises CheckpointError, a ValueError, for a file that cannot be used.
+    Raises ValueError where there is no checkpoint, or one that cannot be used.
     """
+    from mnist_exp.models.checkpoint_paths import checkpoint_file
     from mnist_exp.models.classifier import DigitClassifier
 
-    path = Path(path)
-    return DigitClassifier.load_from_checkpoint(
-        path / "checkpoints" / "best.ckpt" if path.is_dir() else path, network=network
-    )
+    return DigitClassifier.load_from_checkpoint(checkpoint_file(path), network=network)

@@ -89,10 +89,9 @@ def name_of(path: Path) -> str:
 
 def command_line() -> str:
     """The command as it was typed."""
-    from hydra.core.hydra_config import HydraConfig
+    from mnist_exp.training.run import typed_overrides
 
-    overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    return shlex.join(["python", "-m", "mnist_exp.compare", *overrides])
+    return shlex.join(["python", "-m", "mnist_exp.compare", *typed_overrides()])
 
 
 def mnist_pictures(data_dir: Path, fingerprint: str) -> "NDArray[np.uint8] | None":

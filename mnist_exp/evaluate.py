@@ -37,6 +37,7 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
     from rich.console import Console
 
     from mnist_exp.analysis.scores import describe_checkpoint, score, table, write_evaluation
+    from mnist_exp.cli.accelerators import check_accelerator
     from mnist_exp.cli.instantiation import instantiate
     from mnist_exp.cli.threads import set_threads
     from mnist_exp.cli.working import working
@@ -46,6 +47,7 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
     from mnist_exp.result import environment
 
     # Read the checkpoints and the digits before the first long computation.
+    check_accelerator(cfg.device, setting="device")
     set_threads(cfg.threads)
     accelerator = torch.accelerator.current_accelerator(check_available=True) or "cpu"
     device = torch.device(accelerator if cfg.device == "auto" else cfg.device)

@@ -38,6 +38,7 @@ def predict(cfg: "DictConfig") -> "tuple[list[Prediction], dict[str, str]]":
     from mnist_exp.cli.working import working
     from mnist_exp.models.checkpoint import load_classifier
 
+    picture_predictions.check_replaceable(Path(cfg.output))
     set_threads(cfg.threads)
     model, _ = load_classifier(ckpt_path, cfg.network)
     with working(f"reading {cfg.images}"):
@@ -52,7 +53,7 @@ def predict(cfg: "DictConfig") -> "tuple[list[Prediction], dict[str, str]]":
         console.print(picture_predictions.drawings(console, found, digits.images))
     console.print(picture_predictions.table(found))
     kaggle = digits.is_unlabelled_table if cfg.columns == "auto" else cfg.columns == "kaggle"
-    picture_predictions.write_csv(Path(cfg.output), found, kaggle=kaggle)
+    picture_predictions.write_predictions(Path(cfg.output), found, kaggle=kaggle)
     print(f"{len(found):,} predictions in {cfg.output}" + " (a submission for Kaggle)" * kaggle)
     return found, digits.failures
 

@@ -28,10 +28,10 @@ PLACES_AND_RESOURCES: dict[str, Any] = {
     "trainer.log_every_n_steps": 1,
 }
 
-# What a run is called, where it started from, and what it measures on the way. Recorded, but no part of the recipe.
-LABELS_AND_RECORDS = ("name", "ckpt_path", "milestones")
+# What a run is called, and what it measures on the way. Recorded, but no part of its recipe.
+RECORDS = ("name", "milestones")
 
-# Where and how long a run trains. They are part of its recipe, and may change when it is resumed.
+# Where and how long a run trains. They are part of its recipe. These and RECORDS may change when it is resumed.
 WHERE_AND_HOW_LONG = (
     "trainer.max_epochs",
     "trainer.max_time",
@@ -41,7 +41,7 @@ WHERE_AND_HOW_LONG = (
     "trainer.strategy",
 )
 
-# All in which two data modules may differ while they give the same pixels in the same order.
+# The settings in which two data modules may differ although they give the same pixels in the same order.
 PIXEL_SOURCE = tuple(f"data.{key}" for key in ("_target_", "name", "data_dir", "folder", "train_csv", "test_csv"))
 
 # Overrides that do not tell the jobs of a sweep apart, so their folders' names leave them out.
@@ -50,7 +50,7 @@ NOT_IN_FOLDER_NAMES = (*PLACES_AND_RESOURCES, "sweep")
 
 def is_part_of_recipe(key: str) -> bool:
     """Whether a setting, such as `optimizer.lr`, is part of the recipe. The seed is not: seeds repeat a recipe."""
-    return not is_listed(key, (*PLACES_AND_RESOURCES, *LABELS_AND_RECORDS, "seed"))
+    return not is_listed(key, (*PLACES_AND_RESOURCES, *RECORDS, "ckpt_path", "seed"))
 
 
 def decides_result(key: str) -> bool:

@@ -12,6 +12,8 @@ from mnist_exp.cli.command import command
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from mnist_exp.models.classifier import DigitClassifier
+
 log = logging.getLogger(__name__)
 
 
@@ -25,8 +27,6 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from mnist_exp.cli.instantiation import instantiate
     from mnist_exp.cli.threads import set_threads
     from mnist_exp.cli.working import working
-    from mnist_exp.models.checkpoint import check_resumable, trained_epochs
-    from mnist_exp.models.checkpoint_paths import LAST, checkpoint_file
     from mnist_exp.models.registry import check_network
     from mnist_exp.result import Stopwatch
     from mnist_exp.training.checkpoint_io import AtomicCheckpointIO
@@ -36,14 +36,13 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     from mnist_exp.training.lightning_speedups import unset_nvml_check
     from mnist_exp.training.predictions import Predictions
     from mnist_exp.training.progress import watched
+    from mnist_exp.training.resuming import SeedEveryEpoch, StayStopped
     from mnist_exp.training.run import training_results
-    from mnist_exp.training.seeding import SeedEveryEpoch
-    from mnist_exp.training.settings_changed import check_continuation
-    from mnist_exp.training.stay_stopped import StayStopped
     from mnist_exp.training.tensorboard import TestPanels
     from mnist_exp.training.trainer_options import STEP_OPTIONS, without_overfit_batches
 
     check_accelerator(cfg.trainer.accelerator)
+    config: Any = OmegaConf.to_container(cfg, resolve=True)  # as it was asked for: a resumed run compares with it
     cfg = without_overfit_batches(cfg)
 
     # Seed before anything is made: the jobs of a sweep share one process.
@@ -54,17 +53,10 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     run_dir = Path(cfg.run_dir)
 
     # The data, the model, the callbacks and the trainer.
-    config: Any = OmegaConf.to_container(cfg, resolve=True)
     check_network(config["model"]["net"])
     datamodule = instantiate(cfg.data)
     model = instantiate(cfg.model, **{option: cfg.trainer[option] for option in STEP_OPTIONS})
-    ckpt_path = None
-    if cfg.resume:
-        ckpt_path = Path(cfg.resume) / LAST
-        check_resumable(ckpt_path, model)
-    elif cfg.ckpt_path:
-        ckpt_path = checkpoint_file(cfg.ckpt_path, prefer="last")
-        check_continuation(check_resumable(ckpt_path, model), config, trained=trained_epochs(ckpt_path))
+    ckpt_path = starting_point(cfg, config, model)
     history, milestones = History(config), Milestones(cfg.milestones)
     predictions = Predictions(run_dir / "predictions.npz")
     configured = instantiate(cfg.callbacks)
@@ -100,12 +92,33 @@ def train(cfg: "DictConfig") -> dict[str, Any]:
     return training_results(trainer, history, milestones, seconds, weights=weights, tested=predictions.tested)
 
 
+def starting_point(cfg: "DictConfig", config: dict[str, Any], model: "DigitClassifier") -> Path | None:
+    """The checkpoint that training goes on from. None for training from the start.
+
+    config: `cfg`, resolved. Raises CheckpointError or ResumeError where the model cannot go on from it.
+    """
+    from mnist_exp.models.checkpoint import check_resumable
+    from mnist_exp.models.checkpoint_paths import LAST, checkpoint_file
+    from mnist_exp.training.settings_changed import check_continuation
+
+    if cfg.resume:  # `run_and_record` has compared the settings
+        ckpt_path = Path(cfg.resume) / LAST
+        check_resumable(ckpt_path, model)
+        return ckpt_path
+    if cfg.ckpt_path:
+        ckpt_path = checkpoint_file(cfg.ckpt_path, prefer="last")
+        before, trained = check_resumable(ckpt_path, model)
+        check_continuation(before, config, trained=trained)
+        return ckpt_path
+    return None
+
+
 @command("train")
 def main(cfg: "DictConfig") -> float:
     from mnist_exp.cli.instantiation import without_leftovers
-    from mnist_exp.training.run import run_and_record
+    from mnist_exp.training.run import run_and_record, typed_overrides
 
-    return run_and_record(train, without_leftovers(cfg))
+    return run_and_record(train, without_leftovers(cfg, typed_overrides()))
 
 
 if __name__ == "__main__":

@@ -56,6 +56,18 @@ def test_compose_keeps_a_run_folder_that_is_given():
     assert mnist_exp.compose(["run_dir=outputs/here"]).run_dir == "outputs/here"
 
 
+def test_compose_reads_paths_and_lists_as_the_command_does():
+    cfg = mnist_exp.compose(["data=csv", "data.train_csv=my table (1).csv", "milestones=1"])
+    assert (cfg.data.train_csv, cfg.milestones) == ("my table (1).csv", [1])
+
+
+def test_compose_leaves_out_the_arguments_of_a_replaced_class():
+    cfg = mnist_exp.compose(["optimizer._target_=torch.optim.NAdam", "optimizer.lr=0.5"])
+    assert "fused" in mnist_exp.compose().optimizer
+    assert "fused" not in cfg.optimizer
+    assert cfg.model.optimizer.lr == 0.5
+
+
 def test_a_changed_configuration_changes_no_later_one():
     mnist_exp.compose().optimizer.lr = 9.0
     assert mnist_exp.compose().optimizer.lr != 9.0
@@ -67,6 +79,7 @@ def test_a_changed_configuration_changes_no_later_one():
         ("optimizer.rl=1", "did you mean 'optimizer.lr'"),
         ("seed=0,1", "seed=0,1 is a sweep: compose one run at a time"),
         ("sweep=puzzle", "sweep=puzzle is a sweep"),
+        ("resume=outputs/runs/a/1", "which only the command does"),
     ],
 )
 def test_compose_refuses_by_name(override: str, message: str):
@@ -103,8 +116,18 @@ def test_train_takes_what_compose_gives():
 
 
 def test_load_names_what_is_missing(here: Path):
-    with pytest.raises(CheckpointError, match="no checkpoint at"):
-        mnist_exp.load(here)
+    for path in (here, here / "missing.ckpt"):
+        with pytest.raises(ValueError, match="no checkpoint at"):
+            mnist_exp.load(path)
+
+
+def test_load_takes_any_run_folder_and_latest(checkpoint: Path, monkeypatch: pytest.MonkeyPatch):
+    run_dir = checkpoint.parents[1]
+    monkeypatch.setattr("mnist_exp.models.checkpoint_paths.OUTPUTS", run_dir.parent)
+    (run_dir / ".hydra" / "config.yaml").touch()
+    checkpoint.rename(checkpoint.with_name("last.ckpt"))  # a run that was cut off before its first best
+    weights = [mnist_exp.load(path).state_dict() for path in (run_dir, str(run_dir), "latest")]
+    assert all(torch.equal(each[key], weights[0][key]) for each in weights for key in weights[0])
 
 
 @pytest.mark.parametrize("module", [ImageDataModule, CSVDataModule])

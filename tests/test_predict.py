@@ -82,6 +82,24 @@ def test_the_columns_of_a_table_with_labels_are_all_unless_kaggles_are_asked_for
         assert [row[0] for row in rows(cfg)[1:]] == [str(number) for number in range(1, 11)]
 
 
+def test_a_file_of_the_users_is_not_replaced(checkpoint: Path, tmp_path: Path):
+    table = tmp_path / "test.csv"
+    np.savetxt(table, drawn(3, seed=0).reshape(1, 784), fmt="%d", delimiter=",")
+    before = table.read_bytes()
+    with pytest.raises(ValueError, match=r"test\.csv would replace a file that holds no predictions"):
+        predict(config(checkpoint, str(table), f"output={table}"))
+    assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize("columns", ["kaggle", "all"])
+def test_earlier_predictions_are_replaced(checkpoint: Path, pictures: Path, columns: str):
+    cfg = config(checkpoint, str(pictures), f"columns={columns}")
+    predict(cfg)
+    (pictures / "2.png").unlink()
+    predict(cfg)
+    assert len(rows(cfg)) == 3
+
+
 @pytest.mark.parametrize(("show", "shown"), [("auto", True), ("false", False)])
 def test_a_few_images_are_drawn_as_the_network_saw_them(
     checkpoint: Path, pictures: Path, show: str, shown: bool, capsys: pytest.CaptureFixture[str]

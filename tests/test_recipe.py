@@ -6,9 +6,9 @@ from omegaconf import OmegaConf
 
 from mnist_exp.cli.overrides import CONF
 from mnist_exp.recipe import (
-    LABELS_AND_RECORDS,
     PIXEL_SOURCE,
     PLACES_AND_RESOURCES,
+    RECORDS,
     WHERE_AND_HOW_LONG,
     decides_result,
     is_part_of_recipe,
@@ -36,7 +36,7 @@ def test_places_and_resources_decide_nothing(key: str, decides: bool):
 def test_each_listed_setting_exists():
     with initialize_config_dir(str(CONF), version_base="1.3"):
         configs = [compose("train", overrides=[f"data={data}", "run_dir=x"]) for data in ("csv", "image")]
-    listed = {*PLACES_AND_RESOURCES, *LABELS_AND_RECORDS, *PIXEL_SOURCE, *WHERE_AND_HOW_LONG, "seed"}
+    listed = {*PLACES_AND_RESOURCES, *RECORDS, "ckpt_path", *PIXEL_SOURCE, *WHERE_AND_HOW_LONG, "seed"}
     absent = object()
     missing = {key for key in listed if all(OmegaConf.select(cfg, key, default=absent) is absent for cfg in configs)}
     assert missing <= {"trainer.max_time"}, "an option of Lightning's"

@@ -13,8 +13,8 @@ from omegaconf import DictConfig
 from mnist_exp.data.digits import Digits
 from mnist_exp.models.checkpoint import CheckpointError, load_classifier
 from mnist_exp.train import train
+from mnist_exp.training.resuming import SeedEveryEpoch
 from mnist_exp.training.run import run_and_record
-from mnist_exp.training.seeding import SeedEveryEpoch
 
 pytestmark = pytest.mark.usefixtures("small_mnist")
 Compose = Callable[..., DictConfig]
@@ -133,7 +133,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     whole = run(composed("trainer.max_epochs=3", *extra, folder="whole"))
     # Killed in its second epoch: what remains is the checkpoint after the first.
     with monkeypatch.context() as patch:
-        patch.setattr("mnist_exp.training.seeding.SeedEveryEpoch.on_train_epoch_start", killed_in_epoch_two)
+        patch.setattr("mnist_exp.training.resuming.SeedEveryEpoch.on_train_epoch_start", killed_in_epoch_two)
         assert run_failing(composed("trainer.max_epochs=3", *extra, folder="killed"))["status"] == "failed"
     last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
     resumed = run(composed("trainer.max_epochs=3", f"ckpt_path={last}", *extra, folder="resumed"))

@@ -16,13 +16,14 @@ from rich.panel import Panel
 from rich.table import Column, Table
 from rich.text import Text
 
-from mnist_exp.files import atomic_write
+from mnist_exp.files import atomic_write, write_errors
 
 if TYPE_CHECKING:
     from mnist_exp.models.classifier import DigitClassifier
 
 TABLES = (".csv", ".tsv", ".txt")  # how their names end, also with .gz
 MAX_ROWS = 20  # of the printed table
+KAGGLE_COLUMNS = ("ImageId", "Label")
 
 
 class Prediction(NamedTuple):
@@ -155,12 +156,24 @@ def table(predictions: list[Prediction]) -> Table:
     return rows
 
 
-def write_csv(path: Path, predictions: Iterable[Prediction], *, kaggle: bool) -> None:
-    """Writes predictions.csv whole or not at all.
+def check_replaceable(path: Path) -> None:
+    """Raises ValueError where writing to `path` would replace a file that holds no predictions."""
+    headers = [",".join(columns).encode() for columns in (Prediction._fields, KAGGLE_COLUMNS)]
+    with write_errors(path):
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            header = file.readline(1000).strip()
+    if header and header not in headers:
+        raise ValueError(f"output={path} would replace a file that holds no predictions: choose another output=...")
+
+
+def write_predictions(path: Path, predictions: Iterable[Prediction], *, kaggle: bool) -> None:
+    """Writes a CSV file with a row for each prediction, whole or not at all.
 
     kaggle: only ImageId and Label, as Kaggle's Digit Recognizer takes a submission.
     """
     with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["ImageId", "Label"] if kaggle else Prediction._fields)
+        rows.writerow(KAGGLE_COLUMNS if kaggle else Prediction._fields)
         rows.writerows((each.file, each.label) if kaggle else each for each in predictions)

@@ -84,7 +84,7 @@ def write_report(
     # A section without content is empty, and left out.
     compared = counted(study.finished["run"].nunique(), "run")
     text = paragraphs(
-        f"# {code(name)}: {compared} compared{', '.join(['', *left_out_counts(study)])}",
+        f"# {code(name)}: {', '.join([f'{compared} compared', *left_out_counts(study)])}",
         answer(study, pairs),
         different_images(study, predictions),
         # How each group did, and what made the difference.

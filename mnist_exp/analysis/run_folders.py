@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_exp.analysis.factors import flatten
+from mnist_exp.models.checkpoint_paths import runs_below
 from mnist_exp.recipe import is_part_of_recipe
 from mnist_exp.result import ADVICE, RESULT_FILE, ResultError, RunResult
 from mnist_exp.suggestions import did_you_mean
@@ -65,7 +66,7 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
             hint = did_you_mean(path.name, siblings) or ": check the path"
             raise ValueError(f"there is no folder {path}{hint}")
         found = {file.parent for file in path.rglob(RESULT_FILE)}
-        found |= {file.parent.parent for file in path.rglob(".hydra/config.yaml")}
+        found.update(runs_below(path))
         if not found:
             raise ValueError(
                 f"no runs in {path}: python -m mnist_exp.train leaves them in outputs/runs and outputs/sweeps"

@@ -39,27 +39,34 @@ Probs = Mapping[str, np.ndarray]  # float32 (N, 10) for each subset
 
 def score(subsets: Subsets, probs: Probs) -> dict[str, Any]:
     """The scores that `evaluation-<suite>.json` holds, from the probabilities for each subset."""
-    refused = [each for digits in subsets.values() for each in digits.refused]
-    all_probs = np.concatenate([probs[name] for name in subsets])
-    labels = np.concatenate([digits.labels.numpy() for digits in subsets.values()])
-    preds = all_probs.argmax(axis=1)
     parts: dict[str, list[np.ndarray]] = {}  # for each family and each subset: which answers were right
     for name, digits in subsets.items():
         for part in dict.fromkeys((name.split("/")[0], name)):
-            answers = probs[name].argmax(axis=1) == digits.labels.numpy()
-            parts.setdefault(part, []).append(np.append(answers, np.zeros(len(digits.refused), bool)))
-    right = np.append(preds == labels, np.zeros(len(refused), bool))
-    of_label = np.append(labels, np.array([each.label for each in refused], np.int64))
+            parts.setdefault(part, []).append(right_answers(digits, probs[name]))
+    right = np.concatenate([right_answers(digits, probs[name]) for name, digits in subsets.items()])
+    labels = np.concatenate([all_labels(digits) for digits in subsets.values()])
+    read_probs = np.concatenate([probs[name] for name in subsets])
+    read_labels = np.concatenate([digits.labels.numpy() for digits in subsets.values()])
     return {
         **accuracy(right),
-        "ece": expected_calibration_error(all_probs, labels)[0],
-        "by_class": {str(label): accuracy(right[of_label == label]) for label in range(10)},
+        "ece": expected_calibration_error(read_probs, read_labels)[0],
+        "by_class": {str(label): accuracy(right[labels == label]) for label in range(10)},
         "by_subset": {
             part: accuracy(np.concatenate(correct), interval=part in subsets) for part, correct in parts.items()
         },
-        "confusion": confusion_counts(preds, labels).tolist(),
-        "refused": [each._asdict() for each in refused],
+        "confusion": confusion_counts(read_probs.argmax(axis=1), read_labels).tolist(),
+        "refused": [each._asdict() for digits in subsets.values() for each in digits.refused],
     }
+
+
+def right_answers(digits: Digits, probs: np.ndarray) -> np.ndarray:
+    """Which answers are right, bool: those to the images, then those to the refused pictures, which never are."""
+    return np.append(probs.argmax(axis=1) == digits.labels.numpy(), np.zeros(len(digits.refused), bool))
+
+
+def all_labels(digits: Digits) -> np.ndarray:
+    """The labels of the images and then of the refused pictures."""
+    return np.append(digits.labels.numpy(), np.array([each.label for each in digits.refused], np.int64))
 
 
 def transposed_accuracy(model: "DigitClassifier", digits: Digits) -> float:

@@ -6,8 +6,6 @@ from ctypes import CDLL
 from pathlib import Path
 from typing import Any
 
-NO_GPU = "trainer.accelerator={} needs a GPU, and torch finds none here: use trainer=auto or trainer=cpu"
-
 
 def too_many_processes(accelerator: Any, devices: Any) -> str | None:
     """What is wrong with `trainer.devices` on the processor, where each device is a process. None if nothing is."""
@@ -18,7 +16,7 @@ def too_many_processes(accelerator: Any, devices: Any) -> str | None:
 
 
 def missing_accelerator(accelerator: Any) -> str | None:
-    """That this machine certainly has no such GPU, in one sentence. None where it has one, or may have one.
+    """A sentence that says that this machine certainly has no such GPU. None where it has one, or may have one.
 
     This takes no time: it looks for the driver. torch, which knows for sure, would need seconds to be imported.
     """
@@ -28,16 +26,25 @@ def missing_accelerator(accelerator: Any) -> str | None:
         "cuda": is_mac or not has_gpu_driver(),
         "gpu": not is_mac and not has_gpu_driver(),
     }.get(str(accelerator), False)
-    return NO_GPU.format(accelerator) if missing else None
+    return no_gpu("trainer.accelerator", accelerator) if missing else None
 
 
-def check_accelerator(accelerator: Any) -> None:
-    """Raises ValueError where torch finds no such GPU."""
+def check_accelerator(accelerator: str, *, setting: str = "trainer.accelerator") -> None:
+    """Raises ValueError where torch finds no such GPU.
+
+    accelerator: such as `gpu`, `cuda` or `cuda:1`. setting: where it was asked for.
+    """
     import torch
 
     found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if accelerator in ("gpu", *found) and not found.get(accelerator, any(found.values())):
-        raise ValueError(NO_GPU.format(accelerator))
+    kind = str(accelerator).partition(":")[0]
+    if kind in ("gpu", *found) and not found.get(kind, any(found.values())):
+        raise ValueError(no_gpu(setting, accelerator))
+
+
+def no_gpu(setting: str, value: Any) -> str:
+    group = setting.partition(".")[0]
+    return f"{setting}={value} needs a GPU, and torch finds none here: use {group}=auto or {group}=cpu"
 
 
 def has_gpu_driver() -> bool:

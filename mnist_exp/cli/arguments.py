@@ -19,7 +19,7 @@ from hydra.core.override_parser.types import Glob, ValueType
 from mnist_exp.cli.overrides import OverrideError, group_options, parse
 from mnist_exp.cli.resumed_run import overrides_of_resumed_run
 from mnist_exp.models.checkpoint_paths import LATEST, latest_run
-from mnist_exp.training.run_summary import hydra_quoted
+from mnist_exp.training.command_line import hydra_quoted
 
 # The last part of a key whose value is a path, or a list of paths.
 PATHS = ("ckpt_path", "resume", "images", "output", "runs", "path", "folder")
@@ -115,8 +115,9 @@ def literal_path(key: str, value: str) -> str:
     except OverrideError:
         is_list = value.startswith("[") and value.endswith("]") and not exists
         return f"[{','.join(map(in_list, LISTED.findall(value[1:-1])))}]" if is_list else hydra_quoted(value)
-    is_hydras = value[0] in "'\"" or not isinstance(read, (bool, int, float, dict))
-    return value if (read == value if exists else is_hydras) else hydra_quoted(value)
+    is_text = read == value
+    is_a_notation = not isinstance(read, (bool, int, float, dict))  # a number or {...} can only be meant as a name
+    return value if is_text or (is_a_notation and not exists) else hydra_quoted(value)
 
 
 def in_list(path: str) -> str:

@@ -1,7 +1,5 @@
 """Turn a function that takes the config into a command-line program."""
 
-import os
-import shlex
 import signal
 import sys
 import threading
@@ -21,9 +19,11 @@ from mnist_exp.cli.broken_pipe import end_at_broken_pipe
 from mnist_exp.cli.help import usage
 from mnist_exp.cli.overrides import CONF, check_single_values, compose_checked, job_folders
 from mnist_exp.files import as_write_error, write_errors
+from mnist_exp.training.command_line import repeated_command
+from mnist_exp.training.run import INTERRUPTED, show_traceback
 
 INVALID_OVERRIDE = 2  # exit status
-INTERRUPTED, TERMINATED = 130, 143  # exit statuses after Ctrl-C and SIGTERM, as shells count them
+TERMINATED = 143  # exit status after SIGTERM, as shells count it
 ROOM = 2**16  # bytes: more than Hydra's configuration and log take at the start
 
 
@@ -76,7 +76,7 @@ def run_command(config_name: str, run_hydra: Callable[[], Any]) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, end_at_sigterm)
     if is_sweep and config_name == "train":
-        run_sweep(cfg, overrides, run_hydra, command=shlex.join(["python", "-m", "mnist_exp.train", *typed]))
+        run_sweep(cfg, overrides, run_hydra, command=repeated_command("mnist_exp.train", typed))
         return
     try:
         run_hydra()
@@ -148,10 +148,6 @@ def report_errors(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], A
             fail(f"{type(error).__name__}: {error} (HYDRA_FULL_ERROR=1 shows where)")
 
     return run
-
-
-def show_traceback() -> bool:
-    return os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def fail(message: str, *, status: int = 1) -> NoReturn:

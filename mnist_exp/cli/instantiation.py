@@ -6,17 +6,15 @@ python -m mnist_exp.train optimizer._target_=torch.optim.NAdam
 import inspect
 import logging
 import pydoc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from typing import Any
 
 import hydra.utils
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mnist_exp.cli.overrides import dotted_keys
+from mnist_exp.cli.overrides import dotted_keys, parse
 
 TARGET = "._target_"
 
@@ -38,19 +36,19 @@ def instantiate(settings: Any, **arguments: Any) -> Any:
         raise ValueError(f"{key} cannot be made: {' '.join(str(cause or error).split())}") from error
 
 
-def without_leftovers(cfg: DictConfig) -> DictConfig:
-    """The configuration, in which a class from the command line gets no arguments of the class that it replaces.
+def without_leftovers(cfg: DictConfig, overrides: Iterable[str]) -> DictConfig:
+    """The configuration without the arguments of a class that `overrides` replace by another class.
 
     `optimizer._target_=torch.optim.NAdam` replaces the Adam of conf/optimizer/adam.yaml. That file sets `fused` for
-    Adam, and NAdam has no such argument: it is left out, with a line in the log. What was typed is never left out.
+    Adam, and NAdam has no such argument: it is left out, with a line in the log. Arguments that `overrides` set stay.
     """
-    typed = set(typed_keys())
+    typed = set(keys_of(overrides))
     cfg = deepcopy(cfg)
     for place in sorted(key.removesuffix(TARGET) for key in typed if key.endswith(TARGET)):
         node = OmegaConf.select(cfg, place)
         known = argument_names(node._target_)
-        left_out = [key for key in node if known and key not in known and f"{place}.{key}" not in typed]
-        left_out = [key for key in left_out if not key.startswith("_")]
+        candidates = [key for key in node if not key.startswith("_") and f"{place}.{key}" not in typed]
+        left_out = [key for key in candidates if known and key not in known]
         with open_dict(node):
             for key in left_out:
                 del node[key]
@@ -59,10 +57,9 @@ def without_leftovers(cfg: DictConfig) -> DictConfig:
     return cfg
 
 
-def typed_keys() -> Iterator[str]:
-    """The dotted keys that the command line of this run, or job of a sweep, sets."""
-    overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-    for override in OverridesParser.create().parse_overrides(overrides):
+def keys_of(overrides: Iterable[str]) -> Iterator[str]:
+    """The dotted keys that overrides with a single value each set."""
+    for override in map(parse, overrides):
         yield override.key_or_group
         yield from dotted_keys(override.value(), f"{override.key_or_group}.")
 

@@ -91,6 +91,9 @@ DEVICES = (
         lambda value: value in list_of(between(0, 10_000)) and 1 <= len(value) <= MAX_DEVICES,
     )
 )
+DEVICE = one_of("auto", "cpu", "cuda", "mps") | Range(
+    "a GPU by its number such as cuda:1", lambda value: re.fullmatch(r"cuda:\d+", str(value)) is not None
+)
 SEED = between(0, 2**32 - 1)  # the seeds of numpy
 UNITS = between(1, MAX_UNITS)
 THREADS = between(1, 1024) | NULL
@@ -160,6 +163,7 @@ RANGES = {
     "photo": AUTO_OR_BOOL,
     "show": AUTO_OR_BOOL,
     "suite.photo": AUTO_OR_BOOL,
+    "device": DEVICE,
     "port": between(0, 65_535),
     "compare.epochs": list_of(between(1, MAX_EPOCHS)),
     **{

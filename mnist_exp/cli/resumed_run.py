@@ -1,16 +1,16 @@
 """`train resume=<run folder>`: the overrides of that run, and those typed beside it."""
 
-import shlex
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from mnist_exp.cli.overrides import OverrideError, parse
 from mnist_exp.models.checkpoint_paths import LAST
-from mnist_exp.training.run_summary import hydra_quoted
+from mnist_exp.training.command_line import hydra_quoted, repeated_command
 
 OVERRIDES = Path(".hydra") / "overrides.yaml"  # within a run folder
 SETTINGS_OF_A_RESUMED_RUN = ("hydra.mode=RUN", "hydra.output_subdir=null")  # even a sweep's job goes on as a single run
+NOT_FROM_A_FILE = ("_target_", "${", "dirpath", "filename", "save_dir")
 
 
 def overrides_of_resumed_run(typed: list[str], *, is_sweep: bool) -> list[str]:
@@ -25,12 +25,12 @@ def overrides_of_resumed_run(typed: list[str], *, is_sweep: bool) -> list[str]:
         return typed
     if is_sweep:
         raise OverrideError("resume=... goes on with one run. A sweep goes on if the same command is started again")
-    folder = run_folder(Path(named[-1]))
+    folder = folder_to_go_on_in(Path(named[-1]))
     # A folder may have been moved since its run_dir=... was typed.
     own = [each for each in read_overrides(folder / OVERRIDES) if not each.startswith("run_dir=")]
-    check_names_no_code(own, typed)
+    check_trusted(own, typed)
     if not (folder / LAST).is_file():
-        again = shlex.join(["python", "-m", "mnist_exp.train", *own])
+        again = repeated_command("mnist_exp.train", own)
         raise OverrideError(
             f"resume={named[-1]}: {folder} has no {LAST}, because the run ended before its first whole epoch. "
             f"Start it again: {again}"
@@ -46,8 +46,8 @@ def value_of_resume(override: str) -> str | None:
     return None if value is None else str(value)
 
 
-def run_folder(path: Path) -> Path:
-    """The run folder that a path means: itself, or that of the checkpoint."""
+def folder_to_go_on_in(path: Path) -> Path:
+    """The run folder that a path means: itself, or that of the checkpoint. Raises OverrideError where it is none."""
     folder = path.parent.parent if path.suffix == ".ckpt" and path.parent.name == LAST.parent.name else path
     if not folder.is_dir():
         raise OverrideError(f"resume={path}: there is no such run folder")
@@ -60,6 +60,7 @@ def run_folder(path: Path) -> Path:
 
 
 def read_overrides(path: Path) -> list[str]:
+    """The overrides in the file that Hydra leaves in a run folder. Raises OverrideError where they cannot be read."""
     try:
         content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except Exception as error:  # whatever YAML and OmegaConf raise for a damaged file
@@ -69,12 +70,14 @@ def read_overrides(path: Path) -> list[str]:
     return content
 
 
-def check_names_no_code(own: list[str], typed: list[str]) -> None:
-    """Refuses what a file must not decide, because run folders can come from anywhere: which code is run."""
+def check_trusted(own: list[str], typed: list[str]) -> None:
+    """Refuses what a file must not decide, because run folders can come from anywhere.
+
+    That is which code is run, and where checkpoints and logs are written, over files of the same names.
+    """
     for override in own:
-        if override not in typed and (
-            "_target_" in override or "${" in override or override.lstrip("+~").startswith("hydra")
-        ):
+        is_hydras = override.lstrip("+~").startswith("hydra")
+        if override not in typed and (is_hydras or any(word in override for word in NOT_FROM_A_FILE)):
             raise OverrideError(
                 f"the run was started with {override!r}. A file is not trusted with that: repeat it after resume=..."
             )

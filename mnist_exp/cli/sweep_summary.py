@@ -3,12 +3,15 @@
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mnist_exp.cli.folder_names import tells_apart
+from mnist_exp.cli.overrides import OverrideError
+from mnist_exp.cli.resumed_run import OVERRIDES, read_overrides
+from mnist_exp.models.checkpoint_paths import runs_below
 from mnist_exp.result import ResultError, RunResult
+from mnist_exp.training.command_line import command_line
 from mnist_exp.training.run_lock import holder_of
-from mnist_exp.training.run_summary import command_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +30,7 @@ def close_sweep(sweep_dir: Path, *, since: float, planned: Collection[str] = (),
     """
     from rich.console import Console
 
-    jobs = sorted((config.parent.parent for config in sweep_dir.rglob(".hydra/config.yaml")), key=by_values)
+    jobs = sorted(runs_below(sweep_dir), key=by_values)
     results = {job: read_job(job) for job in jobs}
     print_summary(Console(), sweep_dir, results)
     done = sum(results[job].status == "finished" for job in jobs if job.name in planned)
@@ -39,13 +42,11 @@ def close_sweep(sweep_dir: Path, *, since: float, planned: Collection[str] = (),
 
 def overrides_of(job: Path) -> list[str]:
     """What tells a job from the others: the overrides that it was started with, sorted. Or else its folder's name."""
-    from omegaconf import OmegaConf
-
     try:
-        typed: Any = OmegaConf.to_container(OmegaConf.load(job / ".hydra" / "overrides.yaml"), resolve=False)
-        return sorted(each for each in typed if tells_apart(each)) or job.name.split(",")
-    except Exception:  # a missing or damaged file, in whatever way
-        return job.name.split(",")  # the folders of version 0.1
+        typed = read_overrides(job / OVERRIDES)
+    except OverrideError:
+        typed = []
+    return sorted(each for each in typed if tells_apart(each)) or job.name.split(",")  # the folders of version 0.1
 
 
 def by_values(job: Path) -> list[tuple[str, bool, float, str]]:

@@ -4,9 +4,7 @@ For a train.csv the cache is data/cache/train.csv-<place>/<key>/{images,labels}.
 itself data/train.csv.cache/<key>/...; the key changes with the file. You may delete these folders at any time.
 """
 
-import functools
 import hashlib
-import logging
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -18,8 +16,6 @@ from mnist_exp.data.csv_parse import Layout, parse_digits
 from mnist_exp.files import atomic_write, make_data_dir
 
 CACHE_FORMAT = 2  # raise it when what the cache holds changes
-
-logger = logging.getLogger(__name__)
 
 
 def read_cached(path: Path, layout: Layout, data_dir: Path) -> tuple[np.ndarray, np.ndarray | None]:
@@ -53,11 +49,6 @@ def cache_folder(path: Path, data_dir: Path) -> Path:
         return path.with_name(f"{path.name}.cache")
     place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
     return data_dir / "cache" / f"{path.name[:48]}-{place}"
-
-
-@functools.cache
-def warn_once(message: str) -> None:
-    logger.warning(message)
 
 
 def _load(entry: Path) -> tuple[np.ndarray, np.ndarray | None]:

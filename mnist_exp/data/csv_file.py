@@ -6,6 +6,7 @@ How the table is written is found out in csv_layout.py, and how a cell becomes a
 parsed can be kept by csv_cache.py.
 """
 
+import functools
 import gzip
 import logging
 from pathlib import Path
@@ -13,10 +14,10 @@ from typing import Literal
 
 import numpy as np
 
-from mnist_exp.data.csv_cache import read_cached, warn_once
+from mnist_exp.data.csv_cache import read_cached
 from mnist_exp.data.csv_layout import describe, read_layout
 from mnist_exp.data.csv_parse import MAX_LABEL, MAX_PIXEL, CSVError, Layout, parse_digits
-from mnist_exp.data.digit_forms import SIDE, check_labels, to_mnist_form
+from mnist_exp.data.digit_forms import SIDE, arrays_to_mnist_form, check_labels
 from mnist_exp.files import atomic_write
 
 PIXELS = SIDE * SIDE
@@ -37,9 +38,9 @@ def read_csv(
     """Images, uint8 [N, 28, 28], and labels, int64 [N], in the order of the file, which may be gzipped.
 
     A line has 784 pixels row by row, or the 64 of an 8x8 image, and the label first or last, or wherever the header
-    names it. A first column that numbers the rows is left out. Cells may be separated by commas, semicolons, tabs or
-    blanks, and pixels be from 0 to 1 or 0 to 255 (`digit_forms.to_mnist_form`). Numbers may also be written as "5", 5.0
-    or 5e0, and blank lines are skipped. What is not as in MNIST's usual CSV is logged.
+    names it. A first column that numbers the rows is left out. Commas, semicolons, tabs, bars or blanks separate the
+    cells. Pixels are from 0 to 1 or from 0 to 255, white on black or black on white (digit_forms.py). A number may be
+    written as "5", 5.0 or 5e0, and blank lines are skipped. What is not as in MNIST's usual CSV is logged.
 
     data_dir: where to keep the arrays, which are then returned memory-mapped, copy-on-write (see csv_cache.py). None
         parses the file every time. So does a folder that cannot be written to, and a warning says so.
@@ -59,7 +60,7 @@ def read_csv(
     images, found = _read_arrays(path, layout, data_dir)
     if found is not None:
         check_labels(found, source=str(path))
-    return to_mnist_form(images, source=str(path)), found
+    return arrays_to_mnist_form(images, source=str(path)), found
 
 
 def _read_arrays(path: Path, layout: Layout, data_dir: Path | None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -71,6 +72,11 @@ def _read_arrays(path: Path, layout: Layout, data_dir: Path | None) -> tuple[np.
             warn_once(f"{path} is read without a cache and will be parsed at every start: {error}")
     image_blocks, label_blocks = zip(*parse_digits(path, layout), strict=True)
     return np.concatenate(image_blocks), None if label_blocks[0] is None else np.concatenate(label_blocks)
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    logger.warning(message)
 
 
 def write_csv(path: Path, images: np.ndarray, labels: np.ndarray) -> None:

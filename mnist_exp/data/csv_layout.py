@@ -59,11 +59,11 @@ def describe(layout: Layout) -> str:
     column = "the last column" if layout.label_column == last else f"column {(layout.label_column or 0) + 1}"
     name = f" ({layout.names[layout.label_column]!r})" if layout.names and layout.label_column is not None else ""
     separators = {";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
-    is_unusual = layout.label_column is not None and "'label'" not in name and (name or layout.label_column)
+    is_plain = layout.label_column is None or "'label'" in name or (layout.label_column == 0 and not name)
     notes = {
         f"{separators.get(layout.separator)} separate the cells": layout.separator != ",",
         "column 1 is taken for the rows' numbers and left out": layout.has_index,
-        f"{column}{name} is taken for the label": is_unusual,
+        f"{column}{name} is taken for the label": not is_plain,
         "the pixels are scaled from 0..1 to 0..255": layout.is_scaled,
     }
     return ", ".join(note for note, holds in notes.items() if holds)
@@ -163,7 +163,7 @@ def _look_at_rows(path: Path, layout: Layout, *, extra: int) -> Layout:
 
 def _has_index(first: np.ndarray, extra: int, layout: Layout) -> bool:
     """Whether the first column, as far as it was read, numbers the rows."""
-    is_named = bool(layout.names) and layout.names[0] in INDEX_NAMES  # type: ignore[index]
+    is_named = layout.names is not None and layout.names[0] in INDEX_NAMES
     counts = bool((np.diff(first) == 1).all())
     if extra == 2:  # one of the two others is the label
         return layout.label_column != 0 and (is_named or counts or len(np.unique(first)) == len(first))

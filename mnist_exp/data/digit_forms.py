@@ -1,6 +1,6 @@
 """Bring arrays of digits to MNIST's form, and warn of digits that are probably not what they seem.
 
-    images = to_mnist_form(file["x_test"], source="mnist.npz")
+    images = arrays_to_mnist_form(file["x_test"], source="mnist.npz")
 
 People store digits as 0 to 255 or as 0 to 1, 28x28 or 8x8, white on black or black on white. The values tell which.
 """
@@ -19,7 +19,7 @@ NEARLY_ALL = 0.95  # of the images
 logger = logging.getLogger(__name__)
 
 
-def to_mnist_form(pixels: np.ndarray, *, source: str) -> np.ndarray:
+def arrays_to_mnist_form(pixels: np.ndarray, *, source: str) -> np.ndarray:
     """Images as MNIST has them: uint8 (N, 28, 28), white on black.
 
     pixels: numbers or booleans of any type, 28x28 or 8x8, as (N, 28, 28), (N, 28, 28, 1), (N, 1, 28, 28) or (N, 784).

@@ -36,18 +36,7 @@ def read_image_folder(folder: Path, *, photo: bool | str = "auto") -> Digits:
     """
     from mnist_exp.imaging.photo import PhotoError  # imports scipy: slow
 
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder}: put your image files into {folder}/0 to {folder}/9")
-    folders = [(LABELS.get(each.name.lower()), each) for each in visible(folder.iterdir()) if each.is_dir()]
-    within = [(label, path) for label, each in folders if label is not None for path in visible(each.iterdir())]
-    files = sorted((label, path) for label, path in within if is_picture(path))
-    if not files:
-        raise FileNotFoundError(
-            f"no image files in {folder}/0 to {folder}/9. Their names must end in one of {', '.join(SUFFIXES)}"
-        )
-    others = [each for label, each in folders if label is None] + [path for _, path in within if not is_picture(path)]
-    if others:
-        logger.warning("%s: left out, no digits: %s", folder, list_briefly(path.name for path in sorted(others)))
+    files = find_pictures(folder)
 
     def read(path: Path) -> np.ndarray | str:
         try:
@@ -56,14 +45,40 @@ def read_image_folder(folder: Path, *, photo: bool | str = "auto") -> Digits:
             return str(error).removeprefix(f"{path}: ")
 
     with ThreadPoolExecutor() as pool:
-        images = list(pool.map(lambda file: read(file[1]), files))
-    both = list(zip(files, images, strict=True))
-    refused = [Refused(str(path), label, image) for (label, path), image in both if isinstance(image, str)]
-    found = [(image, label) for (label, _), image in both if not isinstance(image, str)]
+        results = list(zip(files, pool.map(read, [path for _, path in files]), strict=True))
+    found = [(image, label) for (label, _), image in results if isinstance(image, np.ndarray)]
+    refused = [Refused(str(path), label, why) for (label, path), why in results if isinstance(why, str)]
     if not found:
         raise PhotoError(list_refused(refused))
     pixels, labels = zip(*found, strict=True)
     return Digits(torch.from_numpy(np.stack(pixels)), torch.tensor(labels), tuple(refused))
+
+
+def find_pictures(folder: Path) -> list[tuple[int, Path]]:
+    """The labels and paths of the pictures in a folder's subfolders 0 to 9, sorted. A warning names what is no digit.
+
+    Raises FileNotFoundError if there is no such folder or no picture in it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}: put your image files into {folder}/0 to {folder}/9")
+    pictures, others = list[tuple[int, Path]](), list[Path]()
+    for subfolder in filter(Path.is_dir, visible(folder.iterdir())):
+        label = LABELS.get(subfolder.name.lower())
+        if label is None:
+            others.append(subfolder)
+            continue
+        for path in visible(subfolder.iterdir()):
+            if is_picture(path):
+                pictures.append((label, path))
+            else:
+                others.append(path)
+    if not pictures:
+        raise FileNotFoundError(
+            f"no image files in {folder}/0 to {folder}/9. Their names must end in one of {', '.join(SUFFIXES)}"
+        )
+    if others:
+        logger.warning("%s: left out, no digits: %s", folder, list_briefly(path.name for path in sorted(others)))
+    return sorted(pictures)
 
 
 def list_refused(refused: Iterable[Refused]) -> str:

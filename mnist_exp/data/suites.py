@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from mnist_exp.data.csv_file import read_csv
-from mnist_exp.data.digit_forms import check_labels, enlarge, to_mnist_form
+from mnist_exp.data.digit_forms import arrays_to_mnist_form, check_labels, enlarge
 from mnist_exp.data.digits import Digits
 from mnist_exp.data.image_datamodule import load_mnist
 from mnist_exp.data.image_folder import read_image_folder
@@ -171,7 +171,7 @@ class CSVFile(OwnDigits):
 class NPZFile(OwnDigits):
     """Your .npz file of images and labels, such as Keras's mnist.npz.
 
-    images: named images, x_test, x, ... (NPZ_NAMES), in one of the forms that `digit_forms.to_mnist_form` takes.
+    images: named images, x_test, x, ... (NPZ_NAMES), in one of the forms that `digit_forms.arrays_to_mnist_form` takes.
     labels: whole numbers from 0 to 9, [N] or [N, 1], or [N, 10] with a 1 at the label.
 
     `subsets` raises ValueError for other arrays or another file.
@@ -195,7 +195,7 @@ class NPZFile(OwnDigits):
             logger.info("%s: %s are taken for the images, and %s for the labels", path, *names)
         labels = _whole_labels(labels, path)
         check_labels(labels, source=str(path))
-        images = to_mnist_form(images, source=str(path))
+        images = arrays_to_mnist_form(images, source=str(path))
         try:
             return Digits(torch.from_numpy(images), torch.from_numpy(labels))
         except ValueError as error:

@@ -77,14 +77,14 @@ def config_and_epochs(ckpt_path: str | Path) -> tuple[dict[str, Any], int]:
         return check_config(content), check_epoch(content) + 1
 
 
-def check_resumable(ckpt_path: str | Path, model: DigitClassifier) -> dict[str, Any]:
-    """Refuses a checkpoint from which `Trainer.fit(ckpt_path=...)` could not go on with `model`.
+def check_resumable(ckpt_path: str | Path, model: DigitClassifier) -> tuple[dict[str, Any], int]:
+    """The configuration of the run that wrote a checkpoint, empty if it has none, and the epochs it had trained.
 
-    Returns the configuration of the run that wrote it. Raises CheckpointError.
+    Raises CheckpointError for a checkpoint from which `Trainer.fit(ckpt_path=...)` could not go on with `model`.
     """
     content = read_checkpoint(Path(ckpt_path))
     with errors_name(ckpt_path, "cannot be resumed"):
-        check_epoch(content)
+        trained = check_epoch(content) + 1
         for key, kind in RESUME_TYPES.items():
             if type(content.get(key)) is not kind:
                 raise CheckpointError(f"its {key} is {content.get(key)!r:.50}: resume from a run's last.ckpt")
@@ -96,7 +96,7 @@ def check_resumable(ckpt_path: str | Path, model: DigitClassifier) -> dict[str, 
                 f"{error}. A run of another network goes on with the settings of that run, such as model=mlp"
             ) from error
         config = content.get("config")
-    return config if isinstance(config, dict) else {}
+    return config if isinstance(config, dict) else {}, trained
 
 
 @contextmanager

@@ -9,7 +9,7 @@ LATEST = "latest"  # in place of a path: the run in outputs/ that was last writt
 OUTPUTS = Path("outputs")
 LAST = Path("checkpoints") / "last.ckpt"  # within a run folder
 WRITTEN_IN_TRAINING = (Path(".hydra") / "config.yaml", Path("train.log"), Path("result.json"), LAST)
-LEFT_BY_A_RUN = ("result.json", ".hydra", "predictions.npz")  # at least one of these
+LEFT_BY_A_RUN = ("result.json", ".hydra", "predictions.npz")  # a folder with one of these is a run folder
 
 
 def checkpoint_paths(ckpt_path: str | Iterable[str] | None) -> list[Path]:
@@ -23,9 +23,9 @@ def checkpoint_paths(ckpt_path: str | Iterable[str] | None) -> list[Path]:
 
 
 def checkpoint_file(path: str | Path, *, prefer: str = "best") -> Path:
-    """The checkpoint that a path means: the file itself, or the `prefer`red one, else another, of a run folder.
+    """The checkpoint that a path means: the file itself, that of a run folder, or that of the latest run.
 
-    prefer: `best` or `last`.
+    prefer: `best` or `last`: which one of a folder that has both.
 
     Raises ValueError for a folder without checkpoints.
     """
@@ -36,7 +36,9 @@ def checkpoint_file(path: str | Path, *, prefer: str = "best") -> Path:
     found = [file for place in (folder / "checkpoints", folder) for name in names if (file := place / name).is_file()]
     if not found:
         inside = max((run for run in runs_below(folder) if run != folder), key=last_written, default=None)
-        advice = f"It holds runs, such as {inside}: name one of them" if inside else "Name a run folder, or a .ckpt file"
+        advice = (
+            f"It holds runs, such as {inside}: name one of them" if inside else "Name a run folder or a file"
+        )
         raise ValueError(f"no checkpoint at {folder}, which is a folder without one. {advice}")
     return found[0]
 
@@ -51,6 +53,7 @@ def latest_run(*, having_checkpoints: bool = False) -> Path:
 
 
 def runs_below(folder: Path) -> Iterator[Path]:
+    """The folders, in and below this one, in which a command started a run: Hydra leaves its configuration there."""
     return (config.parent.parent for config in folder.rglob(".hydra/config.yaml"))
 
 

@@ -98,7 +98,7 @@ def trace(classifier: DigitClassifier) -> ExportedProgram:
 
 @contextmanager
 def warnings_hidden() -> Iterator[None]:
-    """Hides warnings of torch about its own doings."""
+    """Hides HIDDEN_WARNINGS, which tell a user nothing."""
     with warnings.catch_warnings():
         for message in HIDDEN_WARNINGS:
             warnings.filterwarnings("ignore", message=message)

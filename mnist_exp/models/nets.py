@@ -15,7 +15,7 @@ class MLP(nn.Sequential):
 
     (B, 1, 28, 28) -> flatten (B, 784) -> 512 -> ReLU -> 512 -> ReLU -> (B, 10)
 
-    hidden: the units of each hidden layer, such as [512, 256]; a single number stands for two layers of so many.
+    hidden: the units of each hidden layer, such as [512, 256]; a single number stands for two layers of that size.
     """
 
     def __init__(self, *, hidden: int | list[int] = 512) -> None:

@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 class Update:
     """Learns from a batch in plain PyTorch: forward, backward, step.
 
-    module: has the optimizer, the schedule, `clip` and `accumulate_grad_batches`, and is attached to a trainer.
+    module: a LightningModule attached to a trainer, with an optimizer, and with `accumulate_grad_batches`. Its hook
+        `on_before_optimizer_step` may clip the gradients.
     loss: (images, labels) -> (loss, logits).
     """
 
@@ -156,6 +157,7 @@ class GraphUpdate:
         try:
             self.replay = self.recorder.record(update)
         except RuntimeError as error:
+            self.update.optimizer.zero_grad()  # what was recorded of them was never computed
             logger.warning("no CUDA graph can be made of an update, which will be slower: %s", error)
 
     def constants(self) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ HIDDEN_WARNINGS = (
 
 
 def hide_messages() -> None:
-    """Hide them from now on. The filter goes to the handlers that there are: the root logger's and Lightning's own."""
+    """Hide these messages and warnings from now on, in the handlers that the root logger and Lightning have now."""
     for pattern in HIDDEN_WARNINGS:
         warnings.filterwarnings("ignore", message=pattern)
     for handler in [*logging.getLogger().handlers, *logging.getLogger("pytorch_lightning").handlers]:

@@ -1,4 +1,4 @@
-"""A thing that Lightning does before training and this project takes back."""
+"""Undo a setting of Lightning that makes training slower."""
 
 import os
 

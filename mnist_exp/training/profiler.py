@@ -10,6 +10,8 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.profiler import profile
 
+from mnist_exp.files import write_text
+
 logger = logging.getLogger(__name__)
 OPERATIONS = 25  # rows of the table
 
@@ -40,7 +42,6 @@ class Profile(Callback):
             self.profile.stop()
             device = "cuda" if pl_module.device.type == "cuda" else "cpu"
             table = self.profile.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=OPERATIONS)
-            self.dirpath.mkdir(parents=True, exist_ok=True)
-            (self.dirpath / "profile.txt").write_text(table, encoding="utf-8")
+            write_text(self.dirpath / "profile.txt", table)
             self.profile.export_chrome_trace(str(self.dirpath / "trace.json"))
             logger.info("where the time went: profile.txt, and trace.json for https://ui.perfetto.dev")

@@ -16,8 +16,9 @@ from mnist_exp.files import as_write_error, write_errors, write_text
 from mnist_exp.models.checkpoint_paths import LAST
 from mnist_exp.recipe import PLACES_AND_RESOURCES
 from mnist_exp.result import RESULT_FILE, RunResult, Stopwatch, environment
+from mnist_exp.training.command_line import relative_to_here
 from mnist_exp.training.run_lock import RunInUseError, run_lock
-from mnist_exp.training.run_summary import after_failure, relative_to_here, run_summary
+from mnist_exp.training.run_summary import after_failure, run_summary
 from mnist_exp.training.settings_changed import changed_settings, check_resume
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def run_unless_finished(train: Callable[[DictConfig], dict[str, Any]], cfg: Dict
         cfg = OmegaConf.merge(cfg, {"resume": cfg.run_dir})  # type: ignore[assignment]
         logger.info("%s was cut off: it goes on after its last whole epoch", relative_to_here(run_dir))
     elif is_main_process():
+        if earlier and earlier.status == "finished":
+            logger.warning("%s held a finished run with other settings, which is replaced", relative_to_here(run_dir))
         remove_earlier_outputs(cfg)
     with write_errors(run_dir / RESULT_FILE):
         (run_dir / RESULT_FILE).unlink(missing_ok=True)
@@ -100,10 +103,10 @@ def can_go_on(cfg: DictConfig) -> bool:
 
 def record_settings(cfg: DictConfig) -> None:
     """Write the settings of a resumed run to the .hydra folder, so that the next resume knows of what was changed."""
-    if is_main_process() and HydraConfig.initialized():
-        folder = Path(HydraConfig.get().runtime.output_dir) / ".hydra"
-        write_text(folder / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(identification(cfg)["overrides"])))
-        write_text(folder / "config.yaml", OmegaConf.to_yaml(cfg))
+    if is_main_process() and (folder := settings_folder()):
+        overrides = OmegaConf.create(identification(cfg)["overrides"])
+        write_text(folder / ".hydra" / "overrides.yaml", OmegaConf.to_yaml(overrides))
+        write_text(folder / ".hydra" / "config.yaml", OmegaConf.to_yaml(cfg))
 
 
 def remove_earlier_outputs(cfg: DictConfig) -> None:
@@ -120,10 +123,19 @@ def remove_earlier_outputs(cfg: DictConfig) -> None:
 
 def identification(cfg: DictConfig) -> dict[str, Any]:
     """The fields of a result that say which run it is of."""
-    typed = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
     # A resumed run is repeated by its settings, from the start.
-    overrides = [override for override in typed if not override.startswith("resume=")]
+    overrides = [override for override in typed_overrides() if not override.startswith("resume=")]
     return {"name": cfg.name, "seed": cfg.seed, "overrides": overrides, "config": recorded_config(cfg)}
+
+
+def typed_overrides() -> list[str]:
+    """The overrides of this run, or job of a sweep, on the command line. None where there is no command."""
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
+def settings_folder() -> Path | None:
+    """The folder in which Hydra keeps the settings of this run, in .hydra. None where there is no command."""
+    return Path(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else None
 
 
 def recorded_config(cfg: DictConfig) -> dict[str, Any]:
@@ -193,16 +205,21 @@ def record_failure(cfg: DictConfig, error: BaseException) -> float:
         trace = "".join(traceback.format_exception(error))
         status = "interrupted" if interrupted else "failed"
         failure = RunResult(status=status, **identification(cfg), error=message, traceback=trace)
-        logger.error("%s", message if in_sweep() else f"{message}\n{after_failure(Path(cfg.run_dir))}")
+        advice = "" if in_sweep() else f"\n{after_failure(Path(cfg.run_dir), settings=settings_folder())}"
+        logger.error("%s", message + advice)
         try:
             failure.write(Path(cfg.run_dir))
         except OSError as disk_error:  # such as the full disk that ended the run
             logger.error("the failure is not recorded: %s", disk_error)
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+    if show_traceback():
         raise error
     if interrupted or not in_sweep():
         raise SystemExit(exit_status)
     return float("nan")
+
+
+def show_traceback() -> bool:
+    return os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def describe(error: BaseException, run_dir: Path) -> str:

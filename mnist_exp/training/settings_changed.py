@@ -15,14 +15,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from mnist_exp.analysis.factors import ABSENT, flatten
 from mnist_exp.models.checkpoint_paths import LAST
-from mnist_exp.recipe import WHERE_AND_HOW_LONG, decides_result, is_listed
+from mnist_exp.recipe import RECORDS, WHERE_AND_HOW_LONG, decides_result, is_listed
 from mnist_exp.result import RunResult
-from mnist_exp.training.run_summary import relative_to_here
+from mnist_exp.training.command_line import relative_to_here
 
 logger = logging.getLogger(__name__)
 
 MOST_NAMED = 8  # settings in a message
-RECORDS = ("name", "milestones")  # do not change the training
 FROM_THE_CHECKPOINT = ("model.net", "optimizer", "scheduler", "model.optimizer", "model.scheduler")
 
 
@@ -54,7 +53,8 @@ def is_copy(key: str, changed: Mapping[str, str]) -> bool:
     return (key.endswith(".seed") and "seed" in changed) or key.removeprefix("model.") in changed.keys() - {key}
 
 
-def named(changed: Mapping[str, str]) -> str:
+def list_settings(changed: Mapping[str, str]) -> str:
+    """The first of the changed settings, and how many more there are."""
     more = len(changed) - MOST_NAMED
     return ", ".join(list(changed.values())[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
@@ -76,7 +76,7 @@ def check_resume(cfg: DictConfig, earlier: RunResult | None) -> str | None:
     folder = relative_to_here(run_dir)
     if refused := {key: text for key, text in changed.items() if not is_listed(key, (*WHERE_AND_HOW_LONG, *RECORDS))}:
         raise ResumeError(
-            f"{folder} goes on with its own settings, and these differ: {named(refused)}. For a run with other "
+            f"{folder} goes on with its own settings, and these differ: {list_settings(refused)}. For a run with other "
             "settings leave out resume=..."
         )
     check_schedule(before, now)
@@ -130,7 +130,7 @@ def check_continuation(before: Mapping[str, Any], now: Mapping[str, Any], *, tra
     if refused := {key: text for key, text in changed.items() if is_listed(key, FROM_THE_CHECKPOINT)}:
         raise ResumeError(
             f"network, optimizer and schedule come from the checkpoint, with their state; these settings differ: "
-            f"{named(refused)}. Use the earlier ones"
+            f"{list_settings(refused)}. Use the earlier ones"
         )
     if before:
         check_schedule(before, now)
@@ -141,4 +141,6 @@ def check_continuation(before: Mapping[str, Any], now: Mapping[str, Any], *, tra
         )
     expected = ("ckpt_path", "callbacks", *WHERE_AND_HOW_LONG, *RECORDS)
     if others := {key: text for key, text in changed.items() if not is_listed(key, expected)}:
-        logger.warning("the run goes on with other settings than its checkpoint was trained with: %s", named(others))
+        logger.warning(
+            "the run goes on with other settings than its checkpoint was trained with: %s", list_settings(others)
+        )

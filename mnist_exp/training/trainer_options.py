@@ -14,7 +14,7 @@ STEP_OPTIONS: dict[str, Any] = {
 
 
 def without_overfit_batches(cfg: DictConfig) -> DictConfig:
-    """The configuration with what `trainer.overfit_batches` means instead of it.
+    """The configuration in which `trainer.overfit_batches` is replaced by the settings that it stands for.
 
     It limits training and validation to the same number of batches, always the same ones. Lightning itself would put
     a sampler of its own in place of ours, which yields whole batches.

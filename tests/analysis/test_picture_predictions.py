@@ -95,7 +95,7 @@ def test_the_table_shows_the_first_twenty_by_folder_and_name():
 )
 def test_predictions_are_written_in_full_or_as_kaggle_takes_them(tmp_path: Path, kaggle: bool, rows: list[list[str]]):
     path = tmp_path / "new folder" / "predictions.csv"
-    picture_predictions.write_csv(path, [Prediction("1", 7, 0.9, 1, 0.05)], kaggle=kaggle)
+    picture_predictions.write_predictions(path, [Prediction("1", 7, 0.9, 1, 0.05)], kaggle=kaggle)
     with path.open(newline="") as file:
         assert list(csv.reader(file)) == rows
 

@@ -62,3 +62,9 @@ def test_an_accelerator_that_torch_does_not_find_is_refused(
                 check_accelerator(accelerator)
         else:
             check_accelerator(accelerator)
+
+
+def test_the_message_names_the_setting_and_what_to_write(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"^device=cuda:1 needs a GPU, .* use device=auto or device=cpu$"):
+        check_accelerator("cuda:1", setting="device")

@@ -196,17 +196,23 @@ def test_what_cannot_be_resumed_is_refused(monkeypatch: pytest.MonkeyPatch, type
 def test_a_run_without_a_whole_epoch_is_started_again(run_dir: Path, monkeypatch: pytest.MonkeyPatch):
     (run_dir / "checkpoints" / "last.ckpt").unlink()
     with pytest.raises(
-        OverrideError, match=r"Start it again: python -m mnist_exp.train data=csv seed=3 trainer.max_ep"
+        OverrideError, match=r"Start it again: \S*python -m mnist_exp.train data=csv seed=3 trainer.max_ep"
     ):
         resumed(monkeypatch, "resume=latest")
 
 
-@pytest.mark.parametrize("code", ["optimizer._target_=os.system", "name=${oc.env:SECRET}", "hydra.run.dir=x"])
-def test_a_file_does_not_decide_which_code_is_run(run_dir: Path, monkeypatch: pytest.MonkeyPatch, code: str):
-    write_overrides(run_dir, "data=csv", code)
+@pytest.mark.parametrize(
+    "override",
+    ["optimizer._target_=os.system", "name=${oc.env:SECRET}", "hydra.run.dir=x", "callbacks.last.dirpath=/elsewhere",
+     "+callbacks.last.filename=../../a", "logger={save_dir:/elsewhere}"],
+)  # fmt: skip
+def test_a_file_decides_neither_which_code_is_run_nor_where_files_go(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch, override: str
+):
+    write_overrides(run_dir, "data=csv", f"'{override}'")
     with pytest.raises(OverrideError, match=r"A file is not trusted with that: repeat it after resume="):
         resumed(monkeypatch, "resume=latest")
-    assert code in resumed(monkeypatch, "resume=latest", code) or code.startswith("hydra")
+    assert override in resumed(monkeypatch, "resume=latest", override) or override.startswith("hydra")
 
 
 @pytest.mark.parametrize("content", ["- [", "a: b", "- 3", "\x00"])

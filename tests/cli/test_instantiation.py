@@ -1,12 +1,10 @@
 """Classes of the user's own, and the errors of classes."""
 
 import logging
-from collections.abc import Callable
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from mnist_exp.cli import instantiation
 from mnist_exp.cli.instantiation import instantiate, without_leftovers
 
 
@@ -20,28 +18,6 @@ def takes_all(**arguments: float) -> dict[str, float]:
 
 
 HERE = f"{__name__}."
-
-
-@pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Says what the command line has: typed("optimizer.lr=1", ...)."""
-
-    class Config:
-        overrides: DictConfig
-
-        @classmethod
-        def initialized(cls) -> bool:
-            return True
-
-        @classmethod
-        def get(cls) -> type["Config"]:
-            return cls
-
-    def typed(*overrides: str) -> None:
-        Config.overrides = OmegaConf.create({"task": list(overrides)})
-        monkeypatch.setattr(instantiation, "HydraConfig", Config)
-
-    return typed
 
 
 def config(target: str, **more: object) -> DictConfig:
@@ -63,25 +39,23 @@ def config(target: str, **more: object) -> DictConfig:
     ],
 )
 def test_a_class_from_the_command_line_gets_no_arguments_of_the_one_it_replaces(
-    typed: Callable[..., None],
     caplog: pytest.LogCaptureFixture,
     target: str,
     overrides: list[str],
     kept: list[str],
     named: str | None,
 ):
-    typed(*overrides)
     cfg = config(target)
     with caplog.at_level(logging.INFO):
-        found = without_leftovers(cfg)
+        found = without_leftovers(cfg, overrides)
     assert list(found.optimizer) == ["_target_", "_partial_", *kept]
     assert found.model.optimizer == found.optimizer
     assert cfg == config(target), "the caller's configuration stays as it is"
     assert caplog.messages == ([f"{target} has no {named}: left out of optimizer"] if named else [])
 
 
-def test_outside_a_command_nothing_was_typed():
-    assert without_leftovers(config("torch.optim.NAdam")) == config("torch.optim.NAdam")
+def test_without_overrides_nothing_is_left_out():
+    assert without_leftovers(config("torch.optim.NAdam"), []) == config("torch.optim.NAdam")
 
 
 def fails(error: str) -> None:

@@ -12,6 +12,7 @@ from mnist_exp.cli.ranges import (
     AUTO_OR_BOOL,
     BATCHES,
     BELOW_ONE,
+    DEVICE,
     DEVICES,
     DURATION,
     RANGES,
@@ -45,6 +46,7 @@ NAN, INFINITY = float("nan"), float("inf")
         (DURATION, ["00:00:10:00", "12:23:59:59"], ["00:10:00", "1 hour", 600, None, "00:00:00:00:00", "00:00:00:00"]),
         (list_of(between(1, 2)), [[], [1], [2, 1, 1]], [1, ["a"], [0], [1, None], None]),
         (list_of(SHARE, count=2), [[0, 1]], [[], [0], [0, 1, 1], [0, 2]]),
+        (DEVICE, ["auto", "cpu", "cuda", "mps", "cuda:1"], ["gpu", "cuda:", "cuda:1x", 0, None]),
         (AUTO_OR_BOOL, ["auto", True, False], [1, 0, "true", None]),
     ],
 )

@@ -8,7 +8,7 @@ from conftest import make_digits
 from PIL import Image
 from scipy import ndimage
 
-from mnist_exp.data.digit_forms import bitmap_to_mnist_form, check_labels, enlarge, to_mnist_form
+from mnist_exp.data.digit_forms import arrays_to_mnist_form, bitmap_to_mnist_form, check_labels, enlarge
 
 IMAGES = make_digits(40).images.numpy()
 FORMS = {
@@ -27,18 +27,18 @@ FORMS = {
 
 @pytest.mark.parametrize("name", FORMS)
 def test_every_form_gives_the_same_images(name: str):
-    images = to_mnist_form(FORMS[name], source="digits.npz")
+    images = arrays_to_mnist_form(FORMS[name], source="digits.npz")
     assert images.dtype == np.uint8
     np.testing.assert_array_equal(images, IMAGES)
 
 
 def test_mnists_own_form_is_not_copied():
-    assert np.shares_memory(to_mnist_form(IMAGES, source=""), IMAGES)
+    assert np.shares_memory(arrays_to_mnist_form(IMAGES, source=""), IMAGES)
 
 
 def test_black_and_white_images_of_0_and_1_become_0_and_255(caplog: pytest.LogCaptureFixture):
     for pixels in (IMAGES > 127, (IMAGES > 127).astype(np.uint8)):
-        images = to_mnist_form(pixels, source="digits.npz")
+        images = arrays_to_mnist_form(pixels, source="digits.npz")
         np.testing.assert_array_equal(images, np.where(IMAGES > 127, 255, 0))
     message = "digits.npz: the largest pixel is 1. The pixels are taken for black and white: 1 becomes 255"
     assert caplog.messages == [message] * 2
@@ -50,13 +50,13 @@ def test_8x8_images_may_be_of_any_range(invert: bool):
     expected = enlarge(small / 16)
     for white in (1, 16, 255):
         pixels = (16 - small if invert else small) * (white / 16)
-        assert np.abs(to_mnist_form(pixels, source="").astype(int) - expected).max() <= 1
+        assert np.abs(arrays_to_mnist_form(pixels, source="").astype(int) - expected).max() <= 1
 
 
 def test_blank_images_and_no_images_stay_as_they_are():
-    assert not to_mnist_form(np.zeros((2, 28, 28), np.uint8), source="").any()
-    assert to_mnist_form(np.zeros((2, 8, 8)), source="").shape == (2, 28, 28)
-    assert to_mnist_form(np.zeros((0, 784)), source="").shape == (0, 28, 28)
+    assert not arrays_to_mnist_form(np.zeros((2, 28, 28), np.uint8), source="").any()
+    assert arrays_to_mnist_form(np.zeros((2, 8, 8)), source="").shape == (2, 28, 28)
+    assert arrays_to_mnist_form(np.zeros((0, 784)), source="").shape == (0, 28, 28)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_blank_images_and_no_images_stay_as_they_are():
 def test_images_that_are_probably_not_what_they_seem_are_warned_of_and_left(
     pixels: np.ndarray, message: str, caplog: pytest.LogCaptureFixture
 ):
-    np.testing.assert_array_equal(to_mnist_form(pixels, source="digits.npz"), pixels)
+    np.testing.assert_array_equal(arrays_to_mnist_form(pixels, source="digits.npz"), pixels)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert caplog.messages[0].startswith(f"digits.npz: {message}")
 
@@ -90,7 +90,7 @@ def test_images_that_are_probably_not_what_they_seem_are_warned_of_and_left(
 )
 def test_other_arrays_are_refused(pixels: np.ndarray, message: str):
     with pytest.raises(ValueError, match=f"digits.npz: .*{message}"):
-        to_mnist_form(pixels, source="digits.npz")
+        arrays_to_mnist_form(pixels, source="digits.npz")
 
 
 def test_equal_labels_are_warned_of(caplog: pytest.LogCaptureFixture):

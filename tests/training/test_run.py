@@ -106,7 +106,7 @@ def test_only_the_first_process_records(
     assert capsys.readouterr().out == ""
 
 
-def test_a_finished_run_is_skipped_unless_its_configuration_changed(config: Config):
+def test_a_finished_run_is_skipped_unless_its_configuration_changed(config: Config, caplog: pytest.LogCaptureFixture):
     trained = []
 
     def train(cfg: DictConfig) -> dict:
@@ -117,6 +117,8 @@ def test_a_finished_run_is_skipped_unless_its_configuration_changed(config: Conf
         assert run_and_record(train, config(**changes)) == 0.5
     assert run_and_record(train, config(lr=0.01, overwrite=True)) == 0.5
     assert trained == [0.001, 0.01, 0.01]
+    replaced = [record for record in caplog.records if "held a finished run with other settings" in record.message]
+    assert len(replaced) == 1, "nothing is replaced without a word"
 
 
 def test_a_failed_run_is_run_again(config: Config, tmp_path: Path):
@@ -261,10 +263,15 @@ def test_a_failure_says_how_to_continue(
         last_checkpoint(tmp_path / "run")
         raise KeyboardInterrupt
 
-    with pytest.raises(SystemExit):
-        run_and_record(train, config())
-    assert caplog.messages[0].startswith("interrupted\nto go on after the last whole epoch:\n  ")
-    assert caplog.messages[0].endswith("python -m mnist_exp.train resume=run")
+    for settings in (tmp_path / "run", Path("elsewhere"), None):  # the last as in a Python program
+        monkeypatch.setattr(run, "settings_folder", lambda settings=settings: settings)
+        with pytest.raises(SystemExit):
+            run_and_record(train, config(overwrite=True))
+    in_run_dir, elsewhere, in_python = caplog.messages
+    assert in_run_dir.startswith("interrupted\nto go on after the last whole epoch:\n  ")
+    assert in_run_dir.endswith("python -m mnist_exp.train resume=run")
+    assert elsewhere.endswith("python -m mnist_exp.train resume=elsewhere")
+    assert in_python.endswith("goes on after the last whole epoch with:\n  ckpt_path=run/checkpoints/last.ckpt")
 
 
 def last_checkpoint(run_dir: Path, config: Any = None) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mnist_exp.cli.overrides import compose_checked, parse
+from mnist_exp.cli.overrides import compose_checked
 from mnist_exp.result import RunResult
-from mnist_exp.training.run_summary import as_argument, command_line, program, run_summary
+from mnist_exp.training.run_summary import run_summary
 
 FOLDER = "outputs/runs/a-name-that-is-rather-long-for-a-terminal/2026-11-22_14-05-09-120000"
 
@@ -84,33 +84,3 @@ def test_a_run_elsewhere_without_events_and_best_checkpoint_has_fewer_commands(h
     text = run_summary(elsewhere, result())
     assert f"'ckpt_path=\"{elsewhere}/checkpoints/last.ckpt\"'" in text
     assert f"tensorboard --logdir '{elsewhere}'" in text
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["a b", 'a"b', "it's", "x=1,y=[2]", "back\\slash", 'both\\"', "end\\", "[/b]", "ä/é.ckpt", "a#b", "$HOME", ""],
-)
-def test_any_value_reaches_hydra_as_it_is(value: str):
-    (argument,) = shlex.split(as_argument("key", value))
-    assert parse(argument).value() == value
-
-
-def test_a_plain_value_is_not_quoted():
-    assert as_argument("runs", "outputs/sweeps/data+data.batch_size") == "runs=outputs/sweeps/data+data.batch_size"
-    assert parse("runs=outputs/sweeps/data+data.batch_size").value() == "outputs/sweeps/data+data.batch_size"
-
-
-def test_a_program_that_the_shell_does_not_find_has_its_path(here: Path, monkeypatch: pytest.MonkeyPatch):
-    assert program("python") == "python"
-    assert program("no-such-program") == "no-such-program"
-    environment = here / ".venv" / "bin"
-    environment.mkdir(parents=True)
-    for name in ("python", "tensorboard"):
-        (environment / name).touch(mode=0o755)
-    monkeypatch.setattr(sys, "executable", str(environment / "python"))
-    assert program("tensorboard") == ".venv/bin/tensorboard", "another one is on the path"
-    assert command_line("mnist_exp.compare", runs=Path("a")) == ".venv/bin/python -m mnist_exp.compare runs=a"
-    monkeypatch.setenv("PATH", "")
-    assert program("tensorboard") == ".venv/bin/tensorboard"
-    monkeypatch.setenv("PATH", str(environment))
-    assert program("tensorboard") == "tensorboard"

@@ -129,4 +129,4 @@ def test_a_checkpoint_with_nothing_left_is_refused():
 @pytest.mark.parametrize(("count", "more"), [(8, ""), (9, " and 1 more"), (12, " and 4 more")])
 def test_many_settings_are_not_all_named(count: int, more: str):
     changes = {f"key{index}": f"key{index}=1 (was 0)" for index in range(count)}
-    assert settings_changed.named(changes).endswith(f"key7=1 (was 0){more}")
+    assert settings_changed.list_settings(changes).endswith(f"key7=1 (was 0){more}")

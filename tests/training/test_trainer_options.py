@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from mnist_exp.models.classifier import DigitClassifier
 from mnist_exp.train import train
+from mnist_exp.training.settings_changed import check_resume
 
 pytestmark = pytest.mark.usefixtures("small_mnist")
 Compose = Callable[..., DictConfig]
@@ -171,3 +172,12 @@ def test_overfitting_sees_the_same_batches_in_each_epoch(
 def test_without_a_test_there_is_no_accuracy(observed: Callable[..., tuple[Seen, Any]]):
     _, result = observed("trainer.limit_test_batches=0")
     assert not [key for key in result["metrics"] if key.startswith("test/")]
+
+
+def test_a_run_that_overfits_goes_on(composed: Compose):
+    options = ["model=mlp", "model.net.hidden=8", "trainer.overfit_batches=2"]
+    cfg = composed(*options, "trainer.max_epochs=1")
+    train(cfg)
+    longer = composed(*options, "trainer.max_epochs=2", f"resume={cfg.run_dir}")
+    assert check_resume(longer, None) is None
+    assert [row["epoch"] for row in train(longer)["history"]] == [1, 2]
