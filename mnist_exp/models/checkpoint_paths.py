@@ -36,9 +36,7 @@ def checkpoint_file(path: str | Path, *, prefer: str = "best") -> Path:
     found = [file for place in (folder / "checkpoints", folder) for name in names if (file := place / name).is_file()]
     if not found:
         inside = max((run for run in runs_below(folder) if run != folder), key=last_written, default=None)
-        advice = (
-            f"It holds runs, such as {inside}: name one of them" if inside else "Name a run folder or a file"
-        )
+        advice = f"It holds runs, such as {inside}: name one of them" if inside else "Name a run folder or a file"
         raise ValueError(f"no checkpoint at {folder}, which is a folder without one. {advice}")
     return found[0]
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mnist_exp.training.checkpoints import ChosenWeights
     from mnist_exp.training.history import History, Milestones
 
+OUTPUTS_OF_A_RUN = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "predictions.npz", "events.out.*")
 ABSENT = object()  # in place of a value, where a configuration does not have the key
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells count it: 128 and the number of SIGINT
 RANKS = ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID")  # set by Lightning, torchrun and Slurm
@@ -45,8 +46,8 @@ def run_and_record(train: Callable[[DictConfig], dict[str, Any]], cfg: DictConfi
     where it cannot be read, resumed or written to. A sweep logs that and goes on.
     """
     try:
-        with run_lock(Path(cfg.run_dir)) if is_main_process() else nullcontext():
-            return run_unless_finished(train, cfg)
+        with run_lock(Path(cfg.run_dir)) if is_main_process() else nullcontext(True) as used_before:
+            return run_unless_finished(train, cfg, used_before=used_before)
     except (RunInUseError, ValueError, OSError) as error:
         if not in_sweep():
             raise
@@ -54,8 +55,11 @@ def run_and_record(train: Callable[[DictConfig], dict[str, Any]], cfg: DictConfi
         return float("nan")
 
 
-def run_unless_finished(train: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig) -> float:
-    """What `run_and_record` does in a folder that no other process works in."""
+def run_unless_finished(train: Callable[[DictConfig], dict[str, Any]], cfg: DictConfig, *, used_before: bool) -> float:
+    """What `run_and_record` does in a folder that no other process works in.
+
+    used_before: whether a run has been in the folder before.
+    """
     run_dir = Path(cfg.run_dir)
     earlier = None if cfg.overwrite else RunResult.read(run_dir)
     if cfg.get("resume"):
@@ -72,7 +76,7 @@ def run_unless_finished(train: Callable[[DictConfig], dict[str, Any]], cfg: Dict
     elif is_main_process():
         if earlier and earlier.status == "finished":
             logger.warning("%s held a finished run with other settings, which is replaced", relative_to_here(run_dir))
-        remove_earlier_outputs(cfg)
+        remove_earlier_outputs(cfg, are_ours=used_before or earlier is not None)
     with write_errors(run_dir / RESULT_FILE):
         (run_dir / RESULT_FILE).unlink(missing_ok=True)
 
@@ -109,16 +113,21 @@ def record_settings(cfg: DictConfig) -> None:
         write_text(folder / ".hydra" / "config.yaml", OmegaConf.to_yaml(cfg))
 
 
-def remove_earlier_outputs(cfg: DictConfig) -> None:
-    """Remove what an earlier start left in the run folder and this one writes anew: curves would show both."""
+def remove_earlier_outputs(cfg: DictConfig, *, are_ours: bool) -> None:
+    """Remove what an earlier start left in the run folder and this one writes anew: curves would show both.
+
+    Raises ValueError where there are such files, and not `are_ours`: nobody has shown that a run wrote them.
+    """
     run_dir = Path(cfg.run_dir)
     # Not Path.resolve, which raises where links form a circle: the checkpoint's reader says that better.
     if cfg.get("ckpt_path") and Path(os.path.realpath(run_dir)) in Path(os.path.realpath(cfg.ckpt_path)).parents:
         raise ValueError(f"ckpt_path={cfg.ckpt_path} is in the run folder itself: resume={run_dir} goes on there")
-    for pattern in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "predictions.npz", "events.out.tfevents.*"):
-        for file in run_dir.glob(pattern):
-            with write_errors(file):
-                file.unlink()
+    outputs = [file for pattern in OUTPUTS_OF_A_RUN for file in run_dir.glob(pattern)]
+    if outputs and not are_ours:
+        raise ValueError(f"{outputs[0]} would be lost, and no run of mnist_exp has written it: choose another run_dir")
+    for file in outputs:
+        with write_errors(file):
+            file.unlink()
 
 
 def identification(cfg: DictConfig) -> dict[str, Any]:

@@ -22,11 +22,15 @@ class RunInUseError(RuntimeError):
 
 
 @contextmanager
-def run_lock(run_dir: Path) -> Iterator[None]:
+def run_lock(run_dir: Path) -> Iterator[bool]:
     """Keep other processes out of the run folder during the block. The folder is made if it is missing.
+
+    The block gets whether a run has locked the folder before, so that what is in it is that run's. An exception in the
+    block means that no run has begun.
 
     Raises RunInUseError if another process is in it, and WriteError if it cannot be written to.
     """
+    used_before, has_begun = (run_dir / LOCK).is_file(), True
     lock = FileLock(run_dir / LOCK, timeout=PATIENCE)
     with write_errors(run_dir):
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -39,10 +43,15 @@ def run_lock(run_dir: Path) -> Iterator[None]:
     try:
         started = datetime.now().astimezone().isoformat(" ", "seconds")
         write_json(run_dir / HOLDER, {"process": os.getpid(), "machine": socket.gethostname(), "since": started})
-        yield
+        yield used_before
+    except Exception:  # refused: nothing of a run is in the folder. A run that has begun ends with SystemExit
+        has_begun = used_before
+        raise
     finally:
         (run_dir / HOLDER).unlink(missing_ok=True)
         lock.release()
+        if not has_begun:
+            (run_dir / LOCK).unlink(missing_ok=True)
 
 
 def holder_of(run_dir: Path) -> str | None:

@@ -76,9 +76,7 @@ def test_the_other_checkpoint_is_taken_where_the_preferred_one_is_missing(runs: 
 
 
 def test_a_folder_without_a_checkpoint_is_refused_with_a_run_in_it(runs: list[Path]):
-    with pytest.raises(
-        ValueError, match=rf"at outputs/runs, .* It holds runs, such as {runs[2]}"
-    ):
+    with pytest.raises(ValueError, match=rf"at outputs/runs, .* It holds runs, such as {runs[2]}"):
         checkpoint_file("outputs/runs")
     with pytest.raises(
         ValueError,

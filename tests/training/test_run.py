@@ -25,7 +25,7 @@ from mnist_exp.training.run import (
     run_and_record,
     training_results,
 )
-from mnist_exp.training.run_lock import RunInUseError, run_lock
+from mnist_exp.training.run_lock import LOCK, RunInUseError, run_lock
 
 Config = Callable[..., DictConfig]
 DONE = {"data": {"test": 60}, "metrics": {"val/acc": 0.5, "test/acc": 0.25}, "seconds": {"fit": 1.0}, "epoch": 2,
@@ -277,6 +277,7 @@ def test_a_failure_says_how_to_continue(
 def last_checkpoint(run_dir: Path, config: Any = None) -> None:
     (run_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
     torch.save({"epoch": 0, "config": config}, run_dir / "checkpoints" / "last.ckpt")
+    (run_dir / LOCK).touch()  # as every run leaves it
 
 
 def going_on(cfg: DictConfig) -> dict:
@@ -302,7 +303,7 @@ def test_a_sweep_s_job_that_was_cut_off_goes_on_if_it_is_the_same(
 
 @pytest.mark.usefixtures("sweeping")
 def test_a_job_with_a_torn_checkpoint_starts_again(config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    last_checkpoint(tmp_path / "run")
     (tmp_path / "run" / "checkpoints" / "last.ckpt").write_bytes(b"torn")
     assert run_and_record(going_on, config()) == 0.5
     assert "last.ckpt" in caplog.messages[0]
@@ -315,6 +316,20 @@ def test_a_single_run_starts_again_unless_it_is_asked_to_go_on(config: Config, t
     result = RunResult.read(tmp_path / "run")
     assert result is not None
     assert result.epoch == 1
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize(
+    "name", ["checkpoints/best.ckpt", "checkpoints/last.ckpt", "predictions.npz", "events.out.tfevents.1"]
+)
+def test_files_that_no_run_has_written_are_not_removed(config: Config, tmp_path: Path, name: str, overwrite: bool):
+    theirs = tmp_path / "run" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.touch()
+    for _ in range(2):  # a start that was refused does not make the folder a run's
+        with pytest.raises(ValueError, match=f"{name} would be lost.*choose another run_dir"):
+            run_and_record(done, config(overwrite=overwrite))
+    assert [file.name for file in theirs.parent.iterdir()] == [theirs.name]
 
 
 def test_a_checkpoint_in_the_run_folder_itself_is_refused(config: Config, tmp_path: Path):
