@@ -304,7 +304,7 @@ def picture_folders(folder: Path) -> Iterator[Case]:
         path = placed(folder, "digits", place)
         yield Case(f"folder: {what}", "evaluate", [*READ_WITH, "suite=folder", f"suite.path={path}"], "digits")
         yield Case(f"folder: {what}", "train", [f"data.folder={path}", *QUICK], "digits")
-    for what, place in list(damages(picture()))[1:12]:
+    for _, place in list(damages(picture()))[1:12]:
 
         def with_one_broken(path: Path, place: Place = place) -> None:
             for part in ("train", "test"):
