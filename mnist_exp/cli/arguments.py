@@ -84,11 +84,10 @@ def as_hydra_reads_it(text: str, all_overrides: list[str], *, is_sweep: bool) ->
 
 
 def hydra_in_run_dir(overrides: list[str]) -> list[str]:
-    """With `run_dir=...` Hydra's files and the log go there, too, so that all of a run is in one folder."""
-    if any(override.startswith("hydra.run.dir=") for override in overrides):
-        return []
+    """With `run_dir=...` Hydra's files and the log go there, too: all of a run is in one folder, or it cannot go on."""
     typed = [override.removeprefix("run_dir=") for override in overrides if override.startswith("run_dir=")]
-    return [f"hydra.run.dir={folder}" for folder in typed[-1:]]
+    same = [f"hydra.run.dir={folder}" for folder in typed[-1:]]
+    return [override for override in same if override not in overrides]
 
 
 def is_path(key: str) -> bool:

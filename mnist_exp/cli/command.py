@@ -106,7 +106,7 @@ def run_sweep(cfg: DictConfig, overrides: list[str], run_hydra: Callable[[], Any
 
 
 def end_at_sigterm(*_: Any) -> NoReturn:
-    """In place of the end without a word: what was begun is recorded, and a sweep prints its table."""
+    """End as after an error, so that the run is recorded and a sweep prints its table."""
     sys.exit(TERMINATED)
 
 

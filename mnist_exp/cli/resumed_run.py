@@ -25,6 +25,8 @@ def overrides_of_resumed_run(typed: list[str], *, is_sweep: bool) -> list[str]:
         return typed
     if is_sweep:
         raise OverrideError("resume=... goes on with one run. A sweep goes on if the same command is started again")
+    if any(each.startswith("run_dir=") for each in typed):
+        raise OverrideError("resume=... goes on in the run's own folder: leave out run_dir=...")
     folder = folder_to_go_on_in(Path(named[-1]))
     # A folder may have been moved since its run_dir=... was typed.
     own = [each for each in read_overrides(folder / OVERRIDES) if not each.startswith("run_dir=")]

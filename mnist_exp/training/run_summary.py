@@ -35,8 +35,8 @@ def run_summary(run_dir: Path, result: RunResult) -> str:
 def after_failure(run_dir: Path, *, settings: Path | None) -> str:
     """How a single run that failed or was interrupted goes on, or where its folder is.
 
-    settings: the folder with the run's settings in .hydra: the run folder, unless run_dir=... named another. None where
-        there are none, because a Python program has started the run: resume=... cannot go on with it.
+    settings: the folder with the run's settings in .hydra. None where there are none, because a Python program has
+        started the run: resume=... cannot go on with it.
     """
     if not (run_dir / LAST).exists():
         return f"no epoch was completed; the run folder, with its log:\n  {relative_to_here(run_dir)}"

@@ -171,6 +171,8 @@ def test_all_files_of_a_run_go_to_the_folder_that_is_typed(monkeypatch: pytest.M
     overrides = resumed(monkeypatch, "run_dir=mine")
     assert overrides == ["run_dir=mine", "hydra.run.dir=mine"]
     assert resumed(monkeypatch, *overrides) == overrides, "as Lightning's further processes read it"
+    both = resumed(monkeypatch, "run_dir=mine", "hydra.run.dir=other")
+    assert both[-1] == "hydra.run.dir=mine", "of two values Hydra takes the last"
 
 
 def test_a_run_goes_on_in_its_folder_wherever_that_was_moved(run_dir: Path, monkeypatch: pytest.MonkeyPatch):
@@ -185,6 +187,7 @@ def test_a_run_goes_on_in_its_folder_wherever_that_was_moved(run_dir: Path, monk
         ("resume=outputs/runs/none", "there is no such run folder"),
         ("resume=outputs/runs", "it is no run folder, .hydra/overrides.yaml is missing"),
         ("-m resume=outputs/runs/csv-cnn/1", "A sweep goes on if the same command is started again"),
+        ("resume=outputs/runs/csv-cnn/1 run_dir=other", "goes on in the run's own folder: leave out run_dir"),
     ],
 )
 @pytest.mark.usefixtures("run_dir")
