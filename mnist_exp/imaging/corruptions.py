@@ -6,7 +6,8 @@
 
 mnist_c  the fifteen of Mu and Gilmer, "MNIST-C: A Robustness Benchmark for Computer Vision" (2019, arXiv:1906.02337),
          written anew from their parameters (github.com/google-research/mnist-c). They publish one strength of each,
-         which is severity 3 here. The images look alike, but are not equal to theirs byte for byte.
+         which is severity 3 here. The images look alike, but are not equal to theirs byte for byte. One effect is left
+         out: their zigzag also turns every grey pixel of the digit to white.
 hand     how other people write (ours, as are the next two)
 pen      what they write with
 camera   how the paper gets into the computer
@@ -14,7 +15,7 @@ camera   how the paper gets into the computer
 A corruption is a function of three arguments: images (N, 28, 28) in 0..1, white ink on black; its parameter at one
 severity, from its `levels`; and the generator it draws from. `corrupt` clamps the result to 0..1 and turns it into
 uint8. With one seed the draws are the same at every severity, so that an image gets worse and not different. Only
-shot_noise and glass_blur draw differently at each severity.
+shot_noise draws differently at each severity.
 """
 
 import math
@@ -30,6 +31,7 @@ from mnist_exp.imaging.filters import (
     THIN_BLUR,
     add_grain,
     blur,
+    blur_each,
     break_strokes,
     dilate,
     enlarge,
@@ -138,20 +140,29 @@ def impulse_noise(x: Tensor, amount: float, g: Generator) -> Tensor:
     return x.masked_fill(draw < amount / 2, 0).masked_fill(draw > 1 - amount / 2, 1)
 
 
-@corruption("mnist_c", levels=((0.5, 1, 1), (0.6, 1, 1), (0.7, 1, 2), (0.8, 2, 1), (0.9, 2, 2)))
-def glass_blur(x: Tensor, level: tuple[float, int, int], g: Generator) -> Tensor:
-    """Frosted glass: blur; half of the pixels show a neighbour instead, once or more; blur again.
+@corruption("mnist_c", levels=((0.5, 1), (0.6, 1), (0.7, 2), (0.8, 3), (0.9, 4)))
+def glass_blur(x: Tensor, level: tuple[float, int], g: Generator) -> Tensor:
+    """Frosted glass: blur, let pixels change places with a neighbour, and blur again.
 
-    level: sigma of both blurs, how many pixels away the neighbour may be, how often pixels move.
+    The pixels take their turns from the lower right to the upper left, so that some travel far. As in MNIST-C, the
+    neighbours are those above and to the left, and both blurs only go up and down: scikit-image was told that the last
+    axis, here the columns, holds colours.
+
+    level: sigma of both blurs, how many turns each pixel has.
     """
-    sigma, reach, times = level
-    x = blur(x, sigma)
-    for _ in range(times):
-        moved = torch.rand(x.shape, generator=g) < 0.5
-        row, column = (uniform(g, -1, 1, 2, *x.shape) * (reach + 0.5)).round().clamp(-reach, reach) * moved
-        source = (ROW + row).clamp(0, SIZE - 1) * SIZE + (COLUMN + column).clamp(0, SIZE - 1)
-        x = x.flatten(1).gather(1, source.long().flatten(1)).view_as(x)
-    return blur(x, sigma)
+    sigma, turns = level
+    sigmas = {"sigma_x": torch.tensor(0.01), "sigma_y": torch.tensor(sigma)}
+    pixels = blur_each(x, **sigmas).flatten(1).T.contiguous()  # (784, N)
+    steps = torch.tensor([0, 0, 0, 0, 0, 1, SIZE, SIZE + 1])  # back to the other pixel; 0 for five in eight: no change
+    for row in [*range(SIZE - 1, 1, -1)] * turns:
+        chosen = steps[torch.randint(len(steps), (SIZE, len(x)), generator=g)]
+        for column in range(SIZE - 1, 1, -1):
+            here = row * SIZE + column
+            other = (here - chosen[column])[None]
+            before = pixels[here].clone()
+            pixels[here] = pixels.gather(0, other)[0]
+            pixels.scatter_(0, other, before[None])
+    return blur_each(pixels.T.reshape(x.shape), **sigmas)
 
 
 @corruption("mnist_c", levels=(1.5, 2.2, 3, 3.7, 4.5))
@@ -164,9 +175,12 @@ def motion_blur(x: Tensor, sigma: float, g: Generator) -> Tensor:
 
 
 @corruption("mnist_c", levels=(0.15, 0.28, 0.4, 0.55, 0.7))
-def shear(x: Tensor, slope: float, g: Generator) -> Tensor:
-    """Italics, to the left or to the right."""
-    return affine(x, slant=slope * random_sign(g, len(x)))
+def shear(x: Tensor, angle: float, g: Generator) -> Tensor:
+    """Italics, to the left or to the right: upright strokes lean by `angle` in radians.
+
+    They also grow higher by 1 / cos(angle), as MNIST-C's do: scikit-image kept the width of a stroke, not its height.
+    """
+    return affine(x, slant=math.sin(angle) * random_sign(g, len(x)), scale_y=1 / math.cos(angle))
 
 
 @corruption("mnist_c", levels=(0.9, 0.8, 0.7, 0.6, 0.5))
@@ -201,13 +215,40 @@ def stripe(x: Tensor, width: int, _: Generator) -> Tensor:
 
 @corruption("mnist_c", levels=(1, 2, 3, 4, 5))
 def fog(x: Tensor, thickness: float, g: Generator) -> Tensor:
-    """Fog `thickness` times as bright as the digit: a sum of random grids, each finer one weaker by MNIST-C's 1.4."""
-    layer = torch.zeros_like(x)
-    strengths = {cells: 1.4**-octave for octave, cells in enumerate((1, 2, 4, 8, 16))}
-    for cells, strength in strengths.items():
-        grid = torch.rand(len(x), 1, cells, cells, generator=g)
-        layer += strength * F.interpolate(grid, size=SIZE, mode="bicubic")[:, 0]
-    return (x + thickness * layer / sum(strengths.values())) / (1 + thickness)
+    """Fog up to `thickness` times as bright as white, then darkened until white is as white as before."""
+    white = x.amax((1, 2), keepdim=True)
+    return (x + thickness * plasma(g, len(x))) * white / (white + thickness)
+
+
+def plasma(g: Generator, num: int) -> Tensor:
+    """MNIST-C's clouds, 0 to 1: the corners (num, 28, 28) of maps of 256x256 pixels by the diamond-square algorithm.
+
+    Fournier, Fussell and Carpenter, "Computer rendering of stochastic models" (1982). Each map repeats at its borders.
+    """
+    grid = torch.zeros(num, 1, 1)
+    for octave in range(8):
+        if octave == 5:  # the lightest and the darkest of 32x32 points. From here on, only the corner is needed
+            low, high = grid.amin((1, 2), keepdim=True), grid.amax((1, 2), keepdim=True)
+            grid = grid.roll((2, 2), (1, 2))[:, :8, :8]  # two points on each side: at the new borders it is wrong
+        grid = refine(grid, 1.96**-octave, g)
+    return ((grid[:, 16 : 16 + SIZE, 16 : 16 + SIZE] - low) / (high - low)).clamp(0, 1)
+
+
+def refine(grid: Tensor, amplitude: float, g: Generator) -> Tensor:
+    """One step of the diamond-square algorithm: (N, size, size) to (N, 2 * size, 2 * size).
+
+    Each new point is the mean of its four neighbours and up to `amplitude` more or less.
+    """
+
+    def mean(*points: Tensor) -> Tensor:
+        return torch.stack(points).mean(0) + uniform(g, -amplitude, amplitude, *grid.shape)
+
+    right, below = grid.roll(-1, 2), grid.roll(-1, 1)
+    middle = mean(grid, right, below, right.roll(-1, 1))
+    upper = mean(grid, right, middle, middle.roll(1, 1))
+    left = mean(grid, below, middle, middle.roll(1, 2))
+    rows = torch.stack([grid, upper], dim=3).flatten(2), torch.stack([left, middle], dim=3).flatten(2)
+    return torch.stack(rows, dim=2).flatten(1, 2)
 
 
 @corruption("mnist_c", levels=(0.6, 0.3, 0, -0.2, -0.4))

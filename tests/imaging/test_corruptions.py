@@ -1,6 +1,7 @@
 """What every corruption promises: python -m pytest tests/imaging/test_corruptions.py -v"""
 
 import io
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -131,6 +132,52 @@ def test_severity_3_is_the_published_one_where_it_can_be_read_off(digits: Tensor
     assert {tuple(where) for where in corrupt(page, "translate", severity=3, seed=0).nonzero()[:, 1:].tolist()} == {
         *((11, 11), (11, 17), (17, 11), (17, 17))
     }
+
+
+def test_shear_leans_by_its_angle_and_stretches_upwards() -> None:
+    page = torch.zeros(8, 28, 28, dtype=torch.uint8)
+    page[:, 5, 13:15] = 255  # 8.5 pixels above the centre
+    sheared = corrupt(page, "shear", severity=3, seed=0).double()
+    ink = sheared.sum((1, 2))
+    up = 13.5 - (sheared.sum(2) @ torch.arange(28.0).double()) / ink
+    aside = (sheared.sum(1) @ torch.arange(28.0).double()) / ink - 13.5
+    assert up.tolist() == pytest.approx([8.5 / math.cos(0.4)] * 8, abs=0.05)
+    assert {round(float(each), 1) for each in aside} == {-3.6, 3.6}  # 8.5 * tan(0.4)
+
+
+def test_pixels_behind_frosted_glass_change_places_and_travel_up_and_to_the_left() -> None:
+    page = torch.zeros(500, 28, 28, dtype=torch.uint8)
+    page[:, 14, 14] = 255
+    glass = corrupt(page, "glass_blur", severity=3, seed=0)
+    assert glass.sum((1, 2)).double().mean() == pytest.approx(255, rel=0.02)  # no pixel is shown twice or lost
+    columns = glass.amax(1).nonzero()[:, 1]
+    assert columns.max() == 14 + 2  # to the right by one in each of two turns
+    assert columns.min() <= 14 - 6
+
+
+def test_glass_blur_goes_up_and_down_only_and_leaves_the_two_upper_and_left_lines_in_place() -> None:
+    page = torch.zeros(50, 28, 28, dtype=torch.uint8)
+    page[:, :, 0] = 255
+    glass = corrupt(page, "glass_blur", severity=5, seed=0)
+    assert torch.equal(glass, page)
+
+
+def test_clouds_weaken_by_1_96_from_one_octave_to_the_next() -> None:
+    clouds = corruptions.plasma(torch.Generator().manual_seed(0), 500)
+    spreads = []
+    for half in (1, 2, 4):  # the middle of a square against the mean of its corners
+        middle = clouds[:, half :: 2 * half, half :: 2 * half][:, :3, :3]
+        corners = clouds[:, :: 2 * half, :: 2 * half][:, :4, :4]
+        mean = (corners[:, :-1, :-1] + corners[:, 1:, :-1] + corners[:, :-1, 1:] + corners[:, 1:, 1:]) / 4
+        spreads.append(float((middle - mean).square().mean().sqrt()))
+    assert [spreads[1] / spreads[0], spreads[2] / spreads[1]] == pytest.approx([1.96, 1.96], rel=0.05)
+    assert (float(clouds.min()), float(clouds.max())) == pytest.approx((0, 1), abs=0.02)
+
+
+def test_fog_keeps_the_brightest_pixel_no_brighter_than_it_was() -> None:
+    page = torch.zeros(20, 28, 28, dtype=torch.uint8)
+    page[:, 14, 14] = 100
+    assert corrupt(page, "fog", severity=3, seed=0).amax() <= 100
 
 
 def test_jpeg_rounds_to_the_steps_of_the_standard() -> None:
