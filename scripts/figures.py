@@ -1,17 +1,21 @@
 """The data files and pictures of docs/, made from run folders. `scripts/reproduce.sh` makes the runs.
 
-    python -m scripts.figures learning_rate outputs/sweeps/learning_rate        # runs with one setting changed
+    python -m scripts.figures learning_curves outputs/sweeps/learning_curves    # runs with one setting changed
+    python -m scripts.figures learning_rate outputs/sweeps/learning_rate        # also batch_size, batch_size_tuned
     python -m scripts.figures real_world outputs/runs/solution1/... outputs/runs/robust/...   # evaluated runs
     python -m scripts.figures test_panels outputs/runs/solution2/...           # one run, with its predictions.npz
     python -m scripts.figures                                                   # only draw the pictures again
 
-The first two write their results to docs/data/*.csv. Rows of other models stay in these files, so you can measure one
-model again and keep the others. Then all pictures are drawn from the files:
+All but the last two write their results to docs/data/*.csv. In real_world.csv and severity.csv, rows of other models
+stay, so you can measure one model again and keep the others. Then all pictures are drawn from the files:
 
-learning_rate.png  validation accuracy by epoch, from learning_rate.csv
-suites.png         accuracy on each suite, from real_world.csv
-severity.png       accuracy against severity, from severity.csv
-corruptions.png    one digit with every corruption (needs MNIST)
+learning_curves.png     validation accuracy by epoch, from learning_curves.csv
+learning_rate.png       accuracy against the learning rate, from learning_rate.csv
+puzzle_attribution.png  what each setting is worth, from puzzle.csv
+batch_size.png          accuracy against the batch size, from batch_size.csv and batch_size_tuned.csv
+suites.png              accuracy on each suite, from real_world.csv
+severity.png            accuracy against severity, from severity.csv
+corruptions.png         one digit with every corruption (needs MNIST)
 
 A picture without a data file is not drawn. severity.csv of version 0.1 was not kept, so docs/images/severity.png is the
 picture of that version until `scripts/reproduce.sh real_world` has measured it again.
@@ -29,12 +33,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
+from torch.nn import functional as F
 
 from mnist_exp.analysis import figures
+from mnist_exp.data.datamodule import stratified_split
+from mnist_exp.data.digits import Digits
 from mnist_exp.data.image_datamodule import load_mnist
 from mnist_exp.files import write_bytes, write_text
 from mnist_exp.imaging.corruptions import FAMILIES, corrupt
+from mnist_exp.models.classifier import DigitClassifier
 from mnist_exp.result import RunResult
+from mnist_exp.training.history import SMALLEST_PROBABILITY
+from scripts import tables
 
 FAMILY_TITLES = {family: family for family in FAMILIES} | {"mnist_c": "MNIST-C"}
 MODELS = ("solution1", "solution2", "fast", "robust")  # their order in the pictures; others follow
@@ -45,7 +55,7 @@ Evaluations = Mapping[str, Mapping[str, Any]]  # what a run folder's evaluation-
 # ---- run folders to data files ----
 
 
-def learning_rate(run_dirs: Sequence[Path]) -> dict[str, pd.DataFrame]:
+def learning_curves(run_dirs: Sequence[Path]) -> dict[str, pd.DataFrame]:
     """A row for each run and epoch; `test_accuracy` only after the epochs in the run's `milestones`.
 
     run_dirs: runs, or folders of runs such as a sweep.
@@ -72,7 +82,58 @@ def learning_rate(run_dirs: Sequence[Path]) -> dict[str, pd.DataFrame]:
             for epoch in result.history
         ]
     table = pd.DataFrame(rows).sort_values(["optimizer", "lr", "seed", "epoch"], ignore_index=True)
-    return {"learning_rate": table}
+    return {"learning_curves": table}
+
+
+def learning_rate(run_dirs: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    """A row for each run of the sweep, see `sweep_table`."""
+    return {"learning_rate": sweep_table(run_dirs, ["model", "model.standardize", "optimizer", "optimizer.lr"])}
+
+
+def batch_size(run_dirs: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    """A row for each run of the sweep, see `sweep_table`."""
+    return {"batch_size": sweep_table(run_dirs, ["optimizer", "scheduler", "data.batch_size"])}
+
+
+def batch_size_updates(run_dirs: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    """A row for each run of the sweep, see `sweep_table`."""
+    return {"batch_size_updates": sweep_table(run_dirs, ["optimizer", "data.batch_size"])}
+
+
+def batch_size_tuned(run_dirs: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    """A row for each run of the sweep, see `sweep_table`. `main` adds `final train/loss`."""
+    return {"batch_size_tuned": sweep_table(run_dirs, ["optimizer", "data.batch_size", "optimizer.lr"])}
+
+
+def sweep_table(run_dirs: Sequence[Path], settings: Sequence[str]) -> pd.DataFrame:
+    """A row for each run: what was typed for the settings, seed, status, and the metrics of a finished run."""
+    rows = []
+    for run_dir in find_runs(run_dirs):
+        result = RunResult.read(run_dir)
+        if result is None or result.status == "interrupted":
+            raise SystemExit(f"error: {run_dir} is not a finished run: start its sweep again")
+        typed = dict(override.split("=", 1) for override in result.overrides)
+        row: dict[str, Any] = {"run": run_dir} | {setting: typed.get(setting, "none") for setting in settings}
+        row |= {"seed": result.seed, "status": result.status, "epoch": result.epoch}
+        row |= {metric: result.metrics.get(metric) for metric in ("val/acc", "test/acc", "train/loss", "test/loss")}
+        rows.append(row | {"commit": result.environment.get("commit", "")[:10]})
+    table = pd.DataFrame(rows)
+    for setting in {"optimizer.lr", "data.batch_size"} & set(settings):
+        table[setting] = pd.to_numeric(table[setting])
+    return table.sort_values([*settings, "seed"], ignore_index=True)
+
+
+def final_train_loss(run_dir: Path, train: Digits) -> float:
+    """The mean loss of the tested weights on the images that they were trained on. `test/loss` can be compared with it.
+
+    `train/loss` is another mean: over the batches of the last epoch, each with the weights that it had then.
+    """
+    result = RunResult.read(run_dir)
+    assert result is not None
+    indices, _ = stratified_split(train.labels, val_size=result.data["val"], seed=result.seed)
+    model = DigitClassifier.load_from_checkpoint(run_dir / "checkpoints" / "best.ckpt")
+    probs = model.probabilities(train.images[indices])
+    return F.nll_loss(probs.clamp_min(SMALLEST_PROBABILITY).log(), train.labels[indices]).item()
 
 
 def find_runs(folders: Sequence[Path]) -> list[Path]:
@@ -156,7 +217,7 @@ def source(run: Evaluations) -> dict[str, Any]:
 
 def merge(path: Path, fresh: pd.DataFrame) -> pd.DataFrame:
     """The table that belongs into `path`: the fresh rows, and the file's rows about other models."""
-    if not path.exists() or "model" not in fresh:
+    if path.name not in ("real_world.csv", "severity.csv") or not path.exists():
         return fresh
     old = pd.read_csv(path)
     return pd.concat([old[~old["model"].isin(fresh["model"])], fresh], ignore_index=True)
@@ -165,7 +226,7 @@ def merge(path: Path, fresh: pd.DataFrame) -> pd.DataFrame:
 # ---- data files to pictures ----
 
 
-def learning_rate_picture(rows: pd.DataFrame) -> Figure:
+def learning_curves_picture(rows: pd.DataFrame) -> Figure:
     """Validation accuracy by epoch, of the runs that reach the last epoch: the mean and the range over their seeds."""
     length = rows.groupby(["optimizer", "lr", "seed"])["epoch"].transform("max")
     rows = rows[length == rows["epoch"].max()]
@@ -191,6 +252,64 @@ def learning_rate_picture(rows: pd.DataFrame) -> Figure:
     return figure
 
 
+NETWORKS = {"mlp": "perceptron", "cnn": "CNN"}
+OPTIMIZERS = {"sgd": "SGD", "sgd_momentum": "SGD with momentum 0.9", "adam": "Adam"}
+
+
+def learning_rate_picture(rows: pd.DataFrame) -> Figure:
+    """Validation accuracy against the learning rate, of the runs that tried it: a panel a network, a line an optimizer.
+
+    A ring marks the best rate of each optimizer. A run that diverged has no accuracy, and its line ends before it.
+    """
+    rows = rows[rows["model.standardize"] & (rows["seed"] == rows["seed"].min())]
+    styles = figures.GroupStyles.of(list(OPTIMIZERS.values()))
+    with figures.drawing(width=figures.WIDE, height=260) as figure:
+        for axes, (model, title) in zip(figure.subplots(1, 2, sharey=True), NETWORKS.items(), strict=True):
+            for optimizer, name in OPTIMIZERS.items():
+                here = rows[(rows["model"] == model) & (rows["optimizer"] == optimizer)].set_index("optimizer.lr")
+                accuracy, style = here["val/acc"].dropna(), styles.style(name)
+                axes.plot(accuracy.index, accuracy, markersize=5, **style)
+                best = accuracy.idxmax()
+                axes.plot(best, accuracy[best], "o", markersize=12, fillstyle="none", color=style["color"])
+            axes.set_xscale("log")
+            axes.set(title=f"Validation accuracy, {title}", xlabel="learning rate")
+        figures.accuracy_axis(axes, rows["val/acc"])
+        styles.legend(figure)
+    return figure
+
+
+def puzzle_attribution_picture(rows: pd.DataFrame) -> Figure:
+    """The share of each setting in the gap between the two solutions, with the names of docs/puzzle.md."""
+    shares = tables.puzzle_factorial(rows).shapley()
+    return figures.shares_of_the_gap({tables.FACTORS[factor].name: share for factor, share in shares.items()})
+
+
+def batch_size_picture(rows: pd.DataFrame, tuned: pd.DataFrame) -> Figure:
+    """Test accuracy against the batch size: the mean and the range over the seeds of each recipe."""
+    lines = {
+        "fixed rate": rows[rows["optimizer"] == "sgd_momentum"],
+        "scaled rate": rows[(rows["optimizer"] == "sgd_scaled") & (rows["scheduler"] == "none")],
+        "scaled rate, warm-up": rows[rows["scheduler"] == "warmup"],
+        "best rate": tuned[(tuned["optimizer"] == "sgd_momentum") & (tuned["seed"] > 0)],
+        "best rate, Adam": tuned[(tuned["optimizer"] == "adam") & (tuned["seed"] > 0)],
+    }
+    styles = figures.GroupStyles.of(list(lines))
+    with figures.drawing(width=figures.WIDE, height=270) as figure:
+        axes = figure.subplots()
+        for name, runs in lines.items():
+            accuracy = runs.groupby("data.batch_size")["test/acc"].agg(["mean", "min", "max"]).dropna()
+            axes.plot(accuracy.index, accuracy["mean"], markersize=5, **styles.style(name))
+            axes.fill_between(accuracy.index, accuracy["min"], accuracy["max"], color=styles.style(name)["color"],
+                              alpha=0.15, lw=0)  # fmt: skip
+        axes.set_xscale("log", base=2)
+        sizes = sorted(set(rows["data.batch_size"]))
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.set(title="Test accuracy of the perceptron after 5 epochs", xlabel="batch size")
+        figures.accuracy_axis(axes, pd.concat(list(lines.values()))["test/acc"])
+        styles.legend(figure)
+    return figure
+
+
 def suites_picture(rows: pd.DataFrame) -> Figure:
     """Bars: the mean over seeds, for every suite that all models were tested on."""
     rows = rows[rows["suite"] != "all"]
@@ -213,10 +332,13 @@ def in_order(models: pd.Series) -> list[str]:
     )
 
 
-PICTURES: dict[str, tuple[str, Callable[[pd.DataFrame], Figure]]] = {  # picture: (its data file, how it is drawn)
-    "learning_rate": ("learning_rate", learning_rate_picture),
-    "suites": ("real_world", suites_picture),
-    "severity": ("severity", severity_picture),
+PICTURES: dict[str, tuple[Callable[..., Figure], list[str]]] = {  # picture: (how it is drawn, its data files)
+    "learning_curves": (learning_curves_picture, ["learning_curves"]),
+    "learning_rate": (learning_rate_picture, ["learning_rate"]),
+    "puzzle_attribution": (puzzle_attribution_picture, ["puzzle"]),
+    "batch_size": (batch_size_picture, ["batch_size", "batch_size_tuned"]),
+    "suites": (suites_picture, ["real_world"]),
+    "severity": (severity_picture, ["severity"]),
 }
 
 EXAMPLE = 35  # a test image on which every corruption shows
@@ -262,7 +384,11 @@ def test_panels_picture(run_dir: Path, data_dir: Path) -> bytes:
 # ---- the command ----
 
 STUDIES: dict[str, Callable[[Sequence[Path]], dict[str, pd.DataFrame]]] = {
+    "learning_curves": learning_curves,
     "learning_rate": learning_rate,
+    "batch_size": batch_size,
+    "batch_size_updates": batch_size_updates,
+    "batch_size_tuned": batch_size_tuned,
     "real_world": real_world,
 }
 
@@ -271,15 +397,21 @@ def main(study: str | None, run_dirs: Sequence[Path], *, docs: Path, data_dir: P
     if study == "test_panels":
         write_bytes(docs / "images" / "test_panels.png", test_panels_picture(run_dirs[0], data_dir))
         return
-    for name, table in (STUDIES[study](run_dirs) if study else {}).items():
+    measured = STUDIES[study](run_dirs) if study else {}
+    if study == "batch_size_tuned":
+        table, train = measured[study], load_mnist(data_dir)[0]
+        finished = table["status"] == "finished"
+        table["final train/loss"] = table["run"][finished].map(lambda run: final_train_loss(run, train))
+    for name, table in measured.items():
         path = docs / "data" / f"{name}.csv"
-        table = merge(path, table)
+        table = merge(path, table.drop(columns="run", errors="ignore"))
         write_text(path, table.to_csv(index=False, lineterminator="\n"))
         print(f"{path}: {len(table):,} rows")
     pictures = {"corruptions": corruptions_picture(data_dir)}
-    for name, (data, draw) in PICTURES.items():
-        if (docs / "data" / f"{data}.csv").exists():
-            pictures[name] = draw(pd.read_csv(docs / "data" / f"{data}.csv"))
+    for name, (draw, files) in PICTURES.items():
+        paths = [docs / "data" / f"{file}.csv" for file in files]
+        if all(path.exists() for path in paths):
+            pictures[name] = draw(*map(pd.read_csv, paths))
     for name, picture in pictures.items():
         path = docs / "images" / f"{name}.png"
         write_bytes(path, figures.png(picture))

@@ -3,42 +3,81 @@
 # All studies together take hours on two cores. If you stop the script, start it again to continue.
 #
 #   bash scripts/reproduce.sh            all studies
-#   bash scripts/reproduce.sh puzzle     one study: puzzle | learning_rate | batch_size | real_world | augment
+#   bash scripts/reproduce.sh puzzle     one study: puzzle | learning_curves | learning_rate | batch_size | batch_size_tuned | real_world | augment
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
+train="$python -m mnist_exp.train"
 
 puzzle() {
     # With seed 0, every recipe is trained from both sources. With the other seeds, recipes are trained from images only:
     # a run from the CSV gives the same weights bit for bit, so compare.borrow uses the accuracy of the image run.
-    $python -m mnist_exp.train sweep=puzzle hydra/launcher=joblib 'hydra.sweeper.params.seed="0"'
-    $python -m mnist_exp.train sweep=puzzle hydra/launcher=joblib 'hydra.sweeper.params.seed="1,2"' hydra.sweeper.params.data=image
+    $train sweep=puzzle hydra/launcher=joblib 'hydra.sweeper.params.seed="0"'
+    $train sweep=puzzle hydra/launcher=joblib 'hydra.sweeper.params.seed="1,2"' hydra.sweeper.params.data=image
     $python -m mnist_exp.compare runs=outputs/sweeps/puzzle 'compare.epochs=[3,20]' 'compare.borrow=[data]' \
         'compare.from={data:image,model:mlp,optimizer:sgd,model.standardize:false,epochs:20}' \
         'compare.to={data:csv,model:cnn,optimizer:adam,model.standardize:true,epochs:3}'
+    cp outputs/reports/puzzle/runs.csv docs/data/puzzle.csv
+    $python -m scripts.tables
+}
+
+learning_curves() {
+    # Solution 1 with another learning rate or optimizer, for 20 epochs.
+    local study="study=learning_curves experiment=solution1 logger=none"
+    $train -m $study 'milestones=[3,20]' seed=0 optimizer.lr=0.001,0.1
+    $train -m $study 'milestones=[3,20]' seed=0 optimizer=adam
+    $python -m scripts.figures learning_curves outputs/sweeps/learning_curves
 }
 
 learning_rate() {
-    # Solution 1 with another learning rate or optimizer: curves of 20 epochs, and five seeds of SGD at 0.1 after 3 epochs.
-    local study="study=learning_rate experiment=solution1 logger=none"
-    $python -m mnist_exp.train -m $study 'milestones=[3,20]' seed=0 optimizer.lr=0.001,0.1
-    $python -m mnist_exp.train -m $study 'milestones=[3,20]' seed=0 optimizer=adam
-    $python -m mnist_exp.train -m $study 'milestones=[3]' seed=1,2,3,4 optimizer.lr=0.1 trainer.max_epochs=3
+    # One seed tries many rates, and five other seeds use the one with the best validation accuracy. The last weights
+    # are tested, so that validation chooses nothing but the rate. The highest rates may diverge: these jobs fail.
+    local study="study=learning_rate trainer.max_epochs=3 callbacks.best.monitor=null logger=none threads=1"
+    local both="model=mlp,cnn model.standardize"
+    $train -m $study seed=0 $both=true optimizer=sgd optimizer.lr=0.001,0.003,0.01,0.03,0.1,0.3,1 || true
+    $train -m $study seed=0 $both=true optimizer=sgd_momentum optimizer.lr=0.0003,0.001,0.003,0.01,0.03,0.1,0.3 || true
+    $train -m $study seed=0 $both=true optimizer=adam optimizer.lr=0.0001,0.0003,0.001,0.003,0.01,0.03 || true
+    $train -m $study seed=0 $both=false optimizer=sgd optimizer.lr=0.03,0.1,0.3,1 || true
+    $train -m $study seed=0 $both=false optimizer=adam optimizer.lr=0.0003,0.001,0.003,0.01 || true
+    $python -m scripts.tuning outputs/sweeps/learning_rate optimizer.lr model optimizer model.standardize | while read -r recipe; do
+        $train -m $study seed=1,2,3,4,5 $recipe </dev/null || true
+    done
     $python -m scripts.figures learning_rate outputs/sweeps/learning_rate
+    $python -m scripts.tables
 }
 
 batch_size() {
-    # Runs with the largest scaled learning rates diverge. Their jobs fail, and the reports list them.
-    $python -m mnist_exp.train sweep=batch_size hydra/launcher=joblib || true
-    $python -m mnist_exp.train sweep=batch_size_updates hydra/launcher=joblib || true
-    $python -m mnist_exp.compare runs=outputs/sweeps/batch_size
-    $python -m mnist_exp.compare runs=outputs/sweeps/batch_size_updates
+    # The fixed and the scaled rate with three seeds, and two more where the scaled rate is compared with batches of 64.
+    # Then the scaled rate with a warm-up. The jobs with the largest scaled rates diverge and fail. The reports list them.
+    local each sizes="hydra.sweeper.params={optimizer:sgd_scaled,data.batch_size"
+    $train sweep=batch_size || true
+    $train sweep=batch_size "$sizes:'64,128,256,512,1024,2048',seed:'3,4'}" || true
+    $train sweep=batch_size "$sizes:'256,512,1024,2048,4096,8192',seed:'0,1,2,3,4'}" scheduler=warmup || true
+    $train sweep=batch_size_updates || true
+    for each in batch_size batch_size_updates; do
+        $python -m mnist_exp.compare runs=outputs/sweeps/$each
+        $python -m scripts.figures $each outputs/sweeps/$each
+    done
+    $python -m scripts.tables
+}
+
+batch_size_tuned() {
+    # As in learning_rate: one seed tries the rates of each batch size, and five others use the best one.
+    local study="study=batch_size_tuned model=mlp trainer.max_epochs=5 callbacks.best.monitor=null logger=none threads=1"
+    local sizes="data.batch_size=64,256,1024,4096,8192"
+    $train -m $study $sizes seed=0 optimizer=sgd_momentum optimizer.lr=0.003,0.01,0.03,0.1,0.3 || true
+    $train -m $study $sizes seed=0 optimizer=adam optimizer.lr=0.0003,0.001,0.003,0.01,0.03 || true
+    $python -m scripts.tuning outputs/sweeps/batch_size_tuned optimizer.lr optimizer data.batch_size | while read -r recipe; do
+        $train -m $study seed=1,2,3,4,5 $recipe </dev/null || true
+    done
+    $python -m scripts.figures batch_size_tuned outputs/sweeps/batch_size_tuned
+    $python -m scripts.tables
 }
 
 real_world() {
     # Three seeds of solution2 and fast, one seed of solution1 and of robust, which takes 22 to 25 minutes.
-    $python -m mnist_exp.train -m study=real_world logger=none experiment=solution2,fast seed=0,1,2
-    $python -m mnist_exp.train -m study=real_world logger=none experiment=solution1,robust seed=0
+    $train -m study=real_world logger=none experiment=solution2,fast seed=0,1,2
+    $train -m study=real_world logger=none experiment=solution1,robust seed=0
     local runs=(outputs/sweeps/real_world/*/)
     evaluate() { # RUN_FOLDER/ ...: all of them side by side on $suite
         local list
@@ -61,13 +100,13 @@ real_world() {
 
 augment() {
     # One run without each part, and two runs with all parts. The difference of these two shows how much is chance.
-    $python -m mnist_exp.train sweep=augment
-    $python -m mnist_exp.train sweep=augment augment.without=null seed=1
+    $train sweep=augment
+    $train sweep=augment augment.without=null seed=1
     for checkpoint in outputs/sweeps/augment/*/checkpoints/best.ckpt; do
         $python -m mnist_exp.evaluate "ckpt_path='$checkpoint'" suite=all
     done
 }
 
-for study in "${@:-puzzle learning_rate batch_size real_world augment}"; do
+for study in "${@:-puzzle learning_curves learning_rate batch_size batch_size_tuned real_world augment}"; do
     for each in $study; do "$each"; done
 done

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
+from torch.distributed import get_world_size, is_initialized
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
 
@@ -26,6 +27,17 @@ def cosine(optimizer: Optimizer, *, total_steps: int, warmup: float = 0.0) -> La
     return LambdaLR(optimizer, factor)
 
 
+def linear_warmup(optimizer: Optimizer, *, total_steps: int, warmup: float = 0.2) -> LambdaLR:
+    """The rate rises in a line from 0 to the optimizer's learning rate, and then stays (Goyal et al. 2017).
+
+    Goyal et al. begin at the rate of a small batch instead of 0. https://arxiv.org/abs/1706.02677
+
+    warmup: share of the steps, 0 to 1, in which the rate rises.
+    """
+    rising = round(warmup * total_steps)
+    return LambdaLR(optimizer, lambda step: min((step + 1) / (rising + 1), 1.0))
+
+
 def one_cycle(optimizer: Optimizer, *, total_steps: int, warmup: float = 0.3) -> OneCycleLR:
     """The rate rises to the optimizer's learning rate and falls to almost 0 (Smith and Topin 2018).
 
@@ -42,11 +54,21 @@ def one_cycle(optimizer: Optimizer, *, total_steps: int, warmup: float = 0.3) ->
 
 
 def scaled_sgd(
-    parameters: Iterable[nn.Parameter], *, lr: float, batch_size: int, reference: int = 64, **kwargs: Any
+    parameters: Iterable[nn.Parameter],
+    *,
+    lr: float,
+    batch_size: int,
+    reference: int = 64,
+    accumulate: int = 1,
+    **kwargs: Any,
 ) -> SGD:
-    """SGD with the learning rate `lr * batch_size / reference` (the linear scaling rule of Goyal et al. 2017).
+    """SGD with the learning rate `lr * images / reference` (the linear scaling rule of Goyal et al. 2017).
 
-    With batches twice as large an epoch has half as many steps, so each step is made twice as long.
+    With batches twice as large an epoch has half as many steps, so each step is made twice as long. `images` is how
+    many a step learns from: those of the `accumulate` batches that each process adds up, over all processes.
     https://arxiv.org/abs/1706.02677
+
+    batch_size: images in a batch, for each process.
     """
-    return SGD(parameters, lr=lr * batch_size / reference, **kwargs)
+    images = batch_size * accumulate * (get_world_size() if is_initialized() else 1)
+    return SGD(parameters, lr=lr * images / reference, **kwargs)

@@ -1,6 +1,7 @@
 """Around a run: skip it if it is finished, record its result or why it failed, and say what comes next."""
 
 import logging
+import math
 import os
 import traceback
 from collections.abc import Callable
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 OUTPUTS_OF_A_RUN = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "predictions.npz", "events.out.*")
 ABSENT = object()  # in place of a value, where a configuration does not have the key
+LOSS_OF_GUESSING = math.log(10)  # all ten digits are equally probable
+MUCH_LOSS = 2 * LOSS_OF_GUESSING  # training has gone wrong: first weights, too, have about the loss of guessing
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells count it: 128 and the number of SIGINT
 RANKS = ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID")  # set by Lightning, torchrun and Slurm
 
@@ -258,5 +261,12 @@ def report_end(run_dir: Path, result: RunResult) -> None:
     tested = f"test accuracy {result.metrics['test/acc']:.2%}" if "test/acc" in result.metrics else "not tested,"
     trained = f"epoch {result.epoch} of {len(result.history)}" if result.history else "less than an epoch"
     logger.info("finished: %s after %s, fit in %.1f s", tested, trained, result.seconds["fit"])
+    last_loss = result.history[-1].get("train/loss", 0.0) if result.history else 0.0
+    if last_loss > MUCH_LOSS:
+        logger.warning(
+            "the training loss of the last epoch is %.3g, and guessing has %.3g: try a smaller learning rate",
+            last_loss,
+            LOSS_OF_GUESSING,
+        )
     if not in_sweep():
         print(run_summary(run_dir, result), flush=True)

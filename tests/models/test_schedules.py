@@ -34,6 +34,11 @@ def test_cosine_may_rise_all_the_time():
     assert rates("cosine", steps=4, warmup=1.0) == pytest.approx([0.1, 0.2, 0.3, 0.4])
 
 
+def test_a_linear_warmup_rises_in_a_line_and_stays():
+    assert rates("linear_warmup", steps=10, warmup=0.3) == pytest.approx([0.125, 0.25, 0.375] + 7 * [0.5])
+    assert rates("linear_warmup", steps=4, warmup=0.0) == [0.5] * 4
+
+
 def test_one_cycle_rises_from_a_25th_to_the_rate_and_falls_to_nothing():
     seen = rates("one_cycle", steps=20, warmup=0.3)
     assert seen[0] == pytest.approx(0.5 / 25)
@@ -69,3 +74,10 @@ def test_the_scaled_rate_is_the_rate_at_the_reference_and_grows_with_the_batch()
     assert [optimizer.param_groups[0]["lr"] for optimizer in made] == [0.01, 0.04]
     assert made[0].param_groups[0]["momentum"] == 0.9
     assert schedules.scaled_sgd(parameters, lr=0.01, batch_size=64, reference=32).param_groups[0]["lr"] == 0.02
+
+
+def test_the_scaled_rate_counts_accumulated_batches_and_all_processes(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(schedules, "is_initialized", lambda: True)
+    monkeypatch.setattr(schedules, "get_world_size", lambda: 2)
+    made = schedules.scaled_sgd([torch.zeros(1, requires_grad=True)], lr=0.01, batch_size=64, accumulate=3)
+    assert made.param_groups[0]["lr"] == pytest.approx(0.06)

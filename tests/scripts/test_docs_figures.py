@@ -113,27 +113,79 @@ def test_the_learning_curves_are_read_from_the_runs_of_a_sweep(script: ModuleTyp
     for seed in (0, 1):
         trained_run(sweep / f"sgd{seed}", "model=mlp", "optimizer=sgd", "optimizer.lr=0.1", seed=seed)
     trained_run(sweep / "adam", "model=mlp", "optimizer=adam", seed=0)
-    rows = script.learning_rate([sweep])["learning_rate"]
+    rows = script.learning_curves([sweep])["learning_curves"]
     assert len(rows) == 3 * 20
     assert rows.iloc[0].tolist()[:5] == ["Adam", 0.001, 0, 1, 0.05]
     tested = rows[rows["test_accuracy"].notna()]
     assert tested["epoch"].tolist() == [3, 20] * 3
 
-    picture = script.learning_rate_picture(rows)
+    picture = script.learning_curves_picture(rows)
     assert [text.get_text() for text in picture.axes[0].texts] == [
         "Adam, learning rate 0.001", "SGD, learning rate 0.1", "after 3 epochs"
     ]  # fmt: skip
 
 
+def test_a_sweep_s_table_has_a_row_for_each_run_also_for_those_that_diverged(script: ModuleType, tmp_path: Path):
+    for lr in ("0.1", "0.01"):
+        make_run(tmp_path / lr, "model=mlp", "optimizer=sgd", f"optimizer.lr={lr}", acc=float(lr), seed=0)
+    failed = ["model=mlp", "optimizer=sgd", "optimizer.lr=1"]
+    write_result(tmp_path / "1", {"status": "failed", "seed": 0, "overrides": failed, "config": {}})
+    rows = script.sweep_table([tmp_path], ["model", "scheduler", "optimizer.lr"])
+    assert rows["optimizer.lr"].tolist() == [0.01, 0.1, 1.0]
+    assert set(rows["scheduler"]) == {"none"}
+    assert rows["status"].tolist() == ["finished", "finished", "failed"]
+    assert rows["test/acc"].tolist()[:2] == [0.01, 0.1]
+
+
+def test_accuracy_is_drawn_against_the_learning_rate(script: ModuleType):
+    rows = pd.DataFrame(
+        [
+            {"model": model, "model.standardize": True, "optimizer": optimizer, "optimizer.lr": lr, "seed": 0,
+             "val/acc": accuracy}
+            for model in ("mlp", "cnn")
+            for optimizer in ("sgd", "sgd_momentum", "adam")
+            for lr, accuracy in ((0.001, 0.8), (0.01, 0.98), (0.1, np.nan))
+        ]
+    )  # fmt: skip
+    panels = script.learning_rate_picture(rows).axes
+    assert [axes.get_title(loc="left") for axes in panels] == [
+        "Validation accuracy, perceptron", "Validation accuracy, CNN"
+    ]  # fmt: skip
+    curve, ring = panels[0].lines[:2]
+    assert curve.get_xydata().tolist() == [[0.001, 0.8], [0.01, 0.98]]
+    assert ring.get_xydata().tolist() == [[0.01, 0.98]]
+
+
+def test_accuracy_is_drawn_against_the_batch_size(script: ModuleType):
+    recipes = [("sgd_momentum", "none"), ("sgd_scaled", "none"), ("sgd_scaled", "warmup")]
+    rows = pd.DataFrame(
+        [
+            {"optimizer": optimizer, "scheduler": scheduler, "data.batch_size": size, "test/acc": 0.9}
+            for optimizer, scheduler in recipes
+            for size in (64, 128)
+        ]
+    )
+    tuned = pd.DataFrame(
+        [
+            {"optimizer": optimizer, "data.batch_size": 64, "seed": seed, "test/acc": 0.9 + seed / 100}
+            for optimizer in ("sgd_momentum", "adam")
+            for seed in (0, 1, 2)
+        ]
+    )
+    (axes,) = script.batch_size_picture(rows, tuned).axes
+    assert [len(line.get_xdata()) for line in axes.lines] == [2, 2, 2, 1, 1]
+    assert axes.lines[-1].get_ydata() == pytest.approx([0.915])  # seed 0 has chosen the rate
+
+
 def test_a_run_that_is_not_finished_is_named(script: ModuleType, tmp_path: Path):
     write_result(tmp_path / "sweep" / "broken", {"status": "failed", "seed": 0, "overrides": [], "config": {}})
     with pytest.raises(SystemExit, match=r"broken is not a finished run"):
-        script.learning_rate([tmp_path / "sweep"])
+        script.learning_curves([tmp_path / "sweep"])
 
 
 def test_a_folder_without_runs_is_named(script: ModuleType, tmp_path: Path):
     with pytest.raises(SystemExit, match="no run folder in"):
-        script.learning_rate([tmp_path])
+        script.learning_curves([tmp_path])
 
 
 def test_a_run_without_an_evaluation_is_named(script: ModuleType, tmp_path: Path):

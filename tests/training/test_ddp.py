@@ -1,4 +1,7 @@
-"""Two processes train and test as one: gloo on the CPU, through the command, as a user would."""
+"""Two processes train and test as one: gloo on the CPU, through the command, as a user would.
+
+The learning rate follows from the images in a step, those of both processes.
+"""
 
 import json
 import subprocess
@@ -18,7 +21,8 @@ def trained(folder: Path, *overrides: str) -> dict[str, Any]:
     subprocess.run(
         [sys.executable, "-m", "mnist_exp.train", "data=csv", f"data.train_csv={folder / 'train.csv'}",
          f"data.test_csv={folder / 'test.csv'}", "data.val_size=50", "data.eval_batch_size=10", "trainer.max_epochs=2",
-         "optimizer=sgd", "optimizer.lr=0.1", "threads=1", "logger=none", *overrides],
+         "optimizer=sgd_scaled", "optimizer.reference=50", "optimizer.lr=0.1", "optimizer.momentum=0", "threads=1",
+         "logger=none", *overrides],
         cwd=folder, check=True, capture_output=True, text=True, timeout=600,  # for a machine that is busy otherwise
     )  # fmt: skip
     (path,) = folder.glob("outputs/runs/*/*/result.json")

@@ -88,6 +88,16 @@ def test_a_run_that_ends_within_its_first_epoch_says_so(config: Config, caplog: 
     assert caplog.messages == ["finished: test accuracy 25.00% after less than an epoch, fit in 1.0 s"]
 
 
+@pytest.mark.parametrize(("loss", "warned"), [(0.02, False), (2.4, False), (1e28, True)])
+def test_a_training_that_made_the_loss_worse_than_guessing_is_warned_of(
+    config: Config, caplog: pytest.LogCaptureFixture, loss: float, warned: bool
+):
+    run_and_record(lambda cfg: DONE | {"history": [{"epoch": 1, "train/loss": loss}]}, config())  # noqa: ARG005
+    expected = "the training loss of the last epoch is 1e+28, and guessing has 2.3: try a smaller learning rate"
+    assert (expected in caplog.messages) == warned
+    assert sum(record.levelname == "WARNING" for record in caplog.records) == warned
+
+
 @pytest.mark.usefixtures("sweeping")
 def test_the_jobs_of_a_sweep_print_no_summary(config: Config, capsys: pytest.CaptureFixture[str]):
     run_and_record(done, config())

@@ -1,0 +1,298 @@
+"""The tables of docs/puzzle.md and docs/batch-size.md, made from docs/data/*.csv.
+
+python -m scripts.tables     # write them into the pages, between <!-- table: name --> and <!-- end -->
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import ttest_ind
+
+from mnist_exp.analysis.markdown import interval, points
+from mnist_exp.analysis.statistics import Factorial, Summary, summarise
+from mnist_exp.files import write_text
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = ("puzzle.md", "batch-size.md")
+MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
+MARGIN = 0.005  # half a percentage point: a difference within it is called none
+NETWORKS = {"mlp": "perceptron", "cnn": "CNN"}
+OPTIMIZERS = {"sgd": "SGD", "sgd_momentum": "SGD with momentum", "adam": "Adam"}
+PIXELS = {False: "0 to 1", True: "standardised"}
+
+
+class Factor(NamedTuple):
+    name: str
+    start: Any  # the level of solution 1
+    end: Any  # ... and of solution 2
+    levels: tuple[str, str]  # what a reader calls them
+
+
+FACTORS = {
+    "optimizer": Factor("optimizer at learning rate 0.001", "sgd", "adam", ("SGD", "Adam")),
+    "epochs": Factor("epochs", 20, 3, ("20", "3")),
+    "model.standardize": Factor("pixel values", False, True, ("0 to 1", "standardised")),
+    "model": Factor("network", "mlp", "cnn", ("perceptron", "CNN")),
+}
+
+
+def read(name: str) -> pd.DataFrame:
+    return pd.read_csv(DOCS / "data" / f"{name}.csv")
+
+
+# ---- statistics ----
+
+
+class Comparison(NamedTuple):
+    """The difference of two means over independent seeds. The interval is Welch's, of 95%."""
+
+    mean: float
+    low: float
+    high: float
+    within_margin: bool  # by two one-sided tests at 5% (TOST): the interval of 90% is within the margin
+
+    @classmethod
+    def of(cls, a: ArrayLike, b: ArrayLike) -> "Comparison":
+        """a minus b."""
+        test = ttest_ind(a, b, equal_var=False)
+        narrow, wide = test.confidence_interval(0.9), test.confidence_interval(0.95)
+        within = bool(narrow.low > -MARGIN and narrow.high < MARGIN)
+        return cls(float(np.mean(a) - np.mean(b)), float(wide.low), float(wide.high), within)
+
+    def __str__(self) -> str:
+        return f"{points(self.mean)} [{points(self.low)}, {points(self.high)}]"
+
+
+def puzzle_factorial(rows: pd.DataFrame) -> Factorial:
+    """The runs of puzzle.csv between the two solutions. The source of the pixels is left out: it changes nothing."""
+    images = rows[rows["data"] == "image"]
+    corners = ({key: factor[end] for key, factor in FACTORS.items()} for end in (1, 2))
+    return Factorial.from_runs(images, value="test/acc", **dict(zip(("start", "end"), corners, strict=True)))
+
+
+def switched(values: NDArray[np.float64], axes: Iterable[int]) -> NDArray[np.float64]:
+    """What switching these factors adds, for each seed and each setting of the others: (S, cells).
+
+    values: (S, 2, ..., 2). axes: of the factors, from 1.
+    """
+    for axis in axes:
+        values = np.diff(values, axis=axis)
+    return values.reshape(len(values), -1)
+
+
+def interactions(factorial: Factorial, order: int) -> dict[tuple[str, ...], Summary]:
+    """Of each `order` factors, the largest first: see `Factorial.interactions`."""
+    numbered = list(enumerate(factorial.factors, start=1))
+    found = {
+        tuple(name for _, name in group): summarise(
+            switched(factorial.values, [axis for axis, _ in group]).mean(axis=1) / 2 ** (order - 1)
+        )
+        for group in combinations(numbered, order)
+    }
+    return dict(sorted(found.items(), key=lambda item: -abs(item[1].mean)))
+
+
+# ---- text ----
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int) -> str:
+    """The first `left` columns are aligned left, the others right."""
+    ends = ["---"] * left + ["--:"] * (len(header) - left)
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in [header, ends, *rows])
+
+
+def mean_and_deviation(accuracies: "pd.Series[float]") -> str:
+    """In per cent. One run has no deviation."""
+    mean = f"{100 * accuracies.mean():.2f}"
+    return f"{mean} ± {100 * accuracies.std():.2f}" if len(accuracies) > 1 else mean
+
+
+def of_summary(summary: Summary) -> str:
+    return f"{points(summary.mean)} {interval(summary)}"
+
+
+# ---- docs/puzzle.md ----
+
+
+def puzzle_solutions() -> str:
+    runs = read("puzzle").query("data == 'image'").set_index([*FACTORS])["test/acc"].sort_index()
+    ends = [100 * runs.loc[tuple(factor[end] for factor in FACTORS.values())] for end in (1, 2)]
+    rows = [
+        ("source of the pixels", "images", "CSV"),
+        ("network", "perceptron", "CNN"),
+        ("optimizer", "SGD, learning rate 0.001", "Adam, learning rate 0.001"),
+        ("pixel values", "0 to 1", "standardised: mean 0, standard deviation 1"),
+        ("epochs", "20", "3"),
+        (f"test accuracy, mean of {len(ends[0])} seeds", *(f"{end.mean():.2f}%" for end in ends)),
+        ("standard deviation over the seeds", *(f"{end.std():.2f} points" for end in ends)),
+    ]
+    return markdown(["", "solution 1", "solution 2"], rows, left=3)
+
+
+def puzzle_cells() -> str:
+    runs = read("puzzle").query("data == 'image'")
+    means = 100 * runs.groupby(["model", "optimizer", "model.standardize", "epochs"])["test/acc"].mean()
+    rows = [
+        (NETWORKS[model], OPTIMIZERS[optimizer], PIXELS[pixels],
+         *(f"{means[model, optimizer, pixels, epochs]:.2f}" for epochs in (3, 20)))
+        for model in NETWORKS for optimizer in ("sgd", "adam") for pixels in PIXELS
+    ]  # fmt: skip
+    return markdown(["network", "optimizer", "pixel values", "after 3 epochs", "after 20 epochs"], rows, left=3)
+
+
+def puzzle_shares() -> str:
+    factorial = puzzle_factorial(read("puzzle"))
+    shares, gap = factorial.shapley(), factorial.gap()
+    rows = []
+    for key in sorted(shares, key=lambda key: -abs(shares[key].mean)):
+        alone = switched(factorial.values, [1 + factorial.factors.index(key)])
+        first, last = (points(summarise(alone[:, cell]).mean) for cell in (0, -1))
+        rows.append((FACTORS[key].name, *FACTORS[key].levels, of_summary(shares[key]), first, last))
+    rows.append(("source of the pixels", "images", "CSV", "0.00", "0.00", "0.00"))
+    rows.append(("**the gap**", "", "", f"**{of_summary(gap)}**", "", ""))
+    header = ["setting", "solution 1", "solution 2", "share [95% interval]", "changed first", "changed last"]
+    return markdown(header, rows, left=3)
+
+
+def puzzle_interactions() -> str:
+    factorial = puzzle_factorial(read("puzzle"))
+    found = [*list(interactions(factorial, 2).items())[:3], *list(interactions(factorial, 3).items())[:1]]
+    rows = [(" × ".join(FACTORS[key].name for key in keys), of_summary(each)) for keys, each in found]
+    return markdown(["interaction", "points [95% interval]"], rows, left=1)
+
+
+def chosen_runs(name: str, recipe: list[str]) -> pd.DataFrame:
+    """The runs that test the best rate: those of all seeds but the first, which has tried the rates."""
+    runs = read(name)
+    return runs[runs["seed"] > runs["seed"].min()].sort_values([*recipe, "seed"])
+
+
+def learning_rate_best() -> str:
+    runs = chosen_runs("learning_rate", ["model", "model.standardize", "optimizer"])
+    tried = read("learning_rate").query("seed == 0 and `optimizer.lr` == 0.001")
+    at_low = 100 * tried.set_index(["model", "model.standardize", "optimizer"])["test/acc"]
+    groups = dict(list(runs.groupby(["model", "model.standardize", "optimizer"])))
+    rows = []
+    for model in NETWORKS:
+        for pixels in (True, False):
+            for optimizer in OPTIMIZERS:
+                key = (model, pixels, optimizer)
+                if key in groups:
+                    here, low = groups[key], at_low.get(key)
+                    (rate,) = set(here["optimizer.lr"])
+                    rows.append((NETWORKS[model], PIXELS[pixels], OPTIMIZERS[optimizer],
+                                 f"{low:.2f}" if low is not None else "", f"{rate:g}",
+                                 mean_and_deviation(here["test/acc"]), str(len(here))))  # fmt: skip
+    header = ["network", "pixel values", "optimizer", "at 0.001, n = 1", "best rate", "at the best rate", "n"]
+    return markdown(header, rows, left=3)
+
+
+def learning_rate_effects() -> str:
+    """What each factor is worth after 3 epochs: at a learning rate of 0.001, and when each recipe has its best rate."""
+    low = read("puzzle").query("data == 'image' and epochs == 3")
+    best = chosen_runs("learning_rate", ["model"])
+    at = {key: (factor.start, factor.end) for key, factor in FACTORS.items() if key != "epochs"}
+    start, end = ({key: levels[each] for key, levels in at.items()} for each in (0, 1))
+    factorials = [Factorial.from_runs(each, value="test/acc", start=start, end=end) for each in (low, best)]
+    rows = []
+    for axis, key in enumerate(at, start=1):
+        cells = [f"{FACTORS[key].name.partition(' at ')[0]}, {' → '.join(FACTORS[key].levels)}"]
+        for factorial in factorials:
+            alone = switched(factorial.values, [axis])
+            ends = sorted(alone.mean(axis=0))
+            cells += [of_summary(summarise(alone.mean(axis=1))), f"{points(ends[0])} to {points(ends[-1])}"]
+        rows.append(cells)
+    header = ["setting", "at rate 0.001", "smallest to largest", "at the best rates", "smallest to largest"]
+    return markdown(header, rows, left=1)
+
+
+# ---- docs/batch-size.md ----
+
+
+def batch_size() -> str:
+    runs = read("batch_size")
+    recipe = runs["optimizer"].where(runs["scheduler"] == "none", "warmup")
+    groups = dict(list(runs.groupby(["data.batch_size", recipe])))
+    reference = groups[64, "sgd_scaled"]["test/acc"]
+    rows = []
+    for size in sorted(set(runs["data.batch_size"])):
+        here = [groups.get((size, name)) for name in ("sgd_momentum", "sgd_scaled", "warmup")]
+        accuracies = ["" if runs is None else with_failures(runs) for runs in here]
+        scaled = groups[size, "sgd_scaled"]["test/acc"].dropna()
+        difference = "" if size == 64 or len(scaled) < 2 else equivalence(scaled, reference)
+        rows.append([f"{size:,}", f"{5 * -(-55_000 // size):,}", *accuracies, difference])
+    header = ["batch", "steps", "fixed rate", "scaled rate", "scaled rate, warm-up", "scaled rate: difference from 64"]
+    return markdown(header, rows, left=0)
+
+
+def with_failures(runs: pd.DataFrame) -> str:
+    """Mean and deviation of the runs that did not diverge, and how many there are."""
+    accuracies, diverged = runs["test/acc"].dropna(), int((runs["status"] == "failed").sum())
+    if not len(accuracies):
+        return f"all {diverged} diverged"
+    count = f"{diverged} of {len(runs)} diverged" if diverged else f"n = {len(runs)}"
+    return f"{mean_and_deviation(accuracies)} ({count})"
+
+
+def equivalence(accuracies: ArrayLike, reference: ArrayLike) -> str:
+    compared = Comparison.of(accuracies, reference)
+    return f"{compared}{', within ±0.5' if compared.within_margin else ''}"
+
+
+def batch_size_tuned() -> str:
+    runs = chosen_runs("batch_size_tuned", ["optimizer", "data.batch_size"])
+    rows = []
+    for optimizer in ("sgd_momentum", "adam"):
+        here = runs[runs["optimizer"] == optimizer]
+        reference = here[here["data.batch_size"] == 64]["test/acc"]
+        for size, group in here.groupby("data.batch_size"):
+            (rate,) = set(group["optimizer.lr"])
+            losses = group[["final train/loss", "test/loss"]].mean()
+            rows.append((OPTIMIZERS[optimizer], f"{size:,}", f"{rate:g}", with_failures(group),
+                         "" if size == 64 else equivalence(group["test/acc"].dropna(), reference),
+                         *(f"{loss:.3f}" for loss in losses), f"{losses.iloc[1] - losses.iloc[0]:.3f}"))  # fmt: skip
+    losses_and_gap = ["train loss", "test loss", "gap"]
+    header = ["optimizer", "batch", "best rate", "test accuracy", "difference from 64", *losses_and_gap]
+    return markdown(header, rows, left=1)
+
+
+def batch_size_updates() -> str:
+    runs = read("batch_size_updates")
+    groups = dict(list(runs.groupby(["data.batch_size", "optimizer"])))
+    rows = []
+    for size in sorted(set(runs["data.batch_size"])):
+        epochs, rest = divmod(430, -(-60_000 // size))
+        seen = epochs * 60_000 + rest * size
+        rows.append((f"{size:,}", f"{seen:,}",
+                     *(with_failures(groups[size, name]) for name in ("sgd_momentum", "sgd_scaled"))))  # fmt: skip
+    return markdown(["batch", "images seen", "fixed rate", "scaled rate"], rows, left=0)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    each.__name__: each
+    for each in (
+        puzzle_solutions, puzzle_cells, puzzle_shares, puzzle_interactions, learning_rate_best, learning_rate_effects,
+        batch_size, batch_size_tuned, batch_size_updates,
+    )
+}  # fmt: skip
+
+
+def filled(page: str) -> str:
+    """The text of a page, with its tables made from the data."""
+    return MARKED.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], page)
+
+
+def main() -> None:
+    for name in PAGES:
+        path = DOCS / name
+        write_text(path, filled(path.read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    main()

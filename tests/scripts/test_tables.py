@@ -1,0 +1,67 @@
+"""scripts/tables.py: python -m pytest tests/scripts/test_tables.py -v
+
+tests/test_docs.py compares the pages with what is made here.
+"""
+
+from itertools import product
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+
+@pytest.fixture
+def script(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(pytestconfig.rootpath)
+    from scripts import tables
+
+    return tables
+
+
+def test_a_difference_has_welch_s_interval(script: ModuleType):
+    """Spreads of 1 and 3 points, three runs each: the error is sqrt(10 / 3) points, with 2.439 degrees of freedom."""
+    compared = script.Comparison.of([0.97, 0.98, 0.99], [0.90, 0.93, 0.96])
+    assert compared.mean == pytest.approx(0.05)
+    half = 0.01 * np.sqrt(10 / 3) * 3.6394  # the quantile of t for 97.5%
+    assert (compared.low, compared.high) == pytest.approx((0.05 - half, 0.05 + half), abs=1e-5)
+    assert str(compared) == "+5.00 [−1.64, +11.64]"
+
+
+@pytest.mark.parametrize(
+    ("shift", "spread", "within"),
+    [(0.0, 0.001, True), (0.004, 0.0001, True), (0.006, 0.0001, False), (0.0, 0.01, False)],
+)
+def test_means_are_equal_if_their_interval_is_within_the_margin(
+    script: ModuleType, shift: float, spread: float, within: bool
+):
+    runs = np.array([-spread, 0, spread])
+    assert script.Comparison.of(0.9 + shift + runs, 0.9 + runs).within_margin == within
+
+
+def test_interactions_are_the_contrasts_of_the_cells(script: ModuleType):
+    """Accuracies with known effects: 0.02 where both a and b are at the end, 0.08 where all three are."""
+    cells = [
+        {"seed": seed, "a": a, "b": b, "c": c, "acc": 0.02 * a * b + 0.08 * a * b * c}
+        for seed, a, b, c in product((0, 1), *[(0, 1)] * 3)
+    ]
+    start, end = dict.fromkeys("abc", 0), dict.fromkeys("abc", 1)
+    factorial = script.Factorial.from_runs(pd.DataFrame(cells), value="acc", start=start, end=end)
+    pairs = {pair: each.mean for pair, each in script.interactions(factorial, 2).items()}
+    assert list(pairs) == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert list(pairs.values()) == pytest.approx([0.03, 0.02, 0.02])
+    assert script.interactions(factorial, 3)["a", "b", "c"].mean == pytest.approx(0.02)
+    assert script.switched(factorial.values, [1])[0] == pytest.approx([0, 0, 0.02, 0.1])
+
+
+def test_runs_that_diverged_are_counted_and_are_in_no_mean(script: ModuleType):
+    runs = pd.DataFrame({"status": ["finished", "finished", "failed"], "test/acc": [0.96, 0.98, np.nan]})
+    assert script.with_failures(runs) == "97.00 ± 1.41 (1 of 3 diverged)"
+    assert script.with_failures(runs[2:]) == "all 1 diverged"
+    assert script.with_failures(runs[:1]) == "96.00 (n = 1)"
+
+
+def test_the_text_between_the_marks_is_replaced(script: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(script.TABLES, "made", lambda: "new\n")
+    page = "a\n<!-- table: made -->\nold\nold\n<!-- end -->\nb <!-- end -->"
+    assert script.filled(page) == "a\n<!-- table: made -->\nnew\n<!-- end -->\nb <!-- end -->"
