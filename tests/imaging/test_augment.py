@@ -47,7 +47,7 @@ def test_no_images_are_no_trouble(images: Tensor, labels: Tensor) -> None:
 
 
 def test_equal_images_in_a_batch_come_out_different(images: Tensor, labels: Tensor) -> None:
-    augmented = Handwriting()(images[4].expand(20, -1, -1), labels[4].expand(20))
+    augmented = Handwriting(unchanged=0)(images[4].expand(20, -1, -1), labels[4].expand(20))
     assert len(augmented.unique(dim=0)) == 20
 
 
@@ -78,13 +78,29 @@ def test_a_part_can_be_left_out(part: str, images: Tensor, labels: Tensor) -> No
     assert not torch.equal(left_out, torch.manual_seed(0) and Handwriting()(images, labels))
 
 
+def test_some_images_stay_as_they_are(images: Tensor, labels: Tensor) -> None:
+    unchanged = [
+        (Handwriting(unchanged=share)(images, labels) == images).flatten(1).all(1).float().mean()
+        for share in (0, 0.5, 1)
+    ]
+    assert unchanged == [0, pytest.approx(0.5, abs=0.1), 1]
+
+
+def test_a_1_is_drawn_more_often_and_a_7_is_not_squeezed(images: Tensor) -> None:
+    settings = dict.fromkeys(PARTS, 0.0) | {"unchanged": 0.0}
+    for part, label, share in (("drawn", 1, 0.8), ("drawn", 3, 0.2), ("squeeze", 7, 0.0), ("squeeze", 3, 0.2)):
+        augmented = Handwriting(**settings | {part: 0.2})(images, torch.full((len(images),), label))
+        changed = (augmented != images).flatten(1).any(1).float().mean()
+        assert changed == pytest.approx(share, abs=0.1), (part, label)
+
+
 def test_a_part_that_there_is_not_cannot_be_left_out() -> None:
     with pytest.raises(ValueError, match=r"augment\.without is one of drawn, .* paper, relatives, or null, not .pens."):
         Handwriting(without="pens")
 
 
 def test_relatives_of_mnist_c_can_be_left_out(images: Tensor, labels: Tensor) -> None:
-    paper_alone = dict.fromkeys(PARTS, 0.0) | {"paper": 1.0}
+    paper_alone = dict.fromkeys(PARTS, 0.0) | {"paper": 1.0, "unchanged": 0.0}
     assert torch.equal(Handwriting(**paper_alone, without="relatives")(images, labels), images)
     assert not torch.equal(Handwriting(**paper_alone)(images, labels), images)
 

@@ -1,4 +1,4 @@
-"""What the robust recipe promises: python -m pytest tests/imaging/test_robust.py -m slow (trains for a quarter of an hour)
+"""What the robust recipe promises: python -m pytest tests/imaging/test_robust.py -m slow (trains for some 13 minutes)
 
 The digits are drawn as photos, with other strokes than those that the recipe is trained on.
 """
