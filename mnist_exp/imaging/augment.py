@@ -55,7 +55,7 @@ class Handwriting:
     elastic: standard deviation in pixels of a smooth random displacement.
     stretch: fraction of the digits stretched to fill their box.
     squeeze: fraction made narrower, by up to a half. In MNIST only 1 is narrow; elsewhere every digit may be. A 7 is
-        not squeezed: it would look like a 1 with a flag.
+        made narrower by a quarter at most: a narrow 7 looks like a 1 with a flag.
     pen: fraction of the digits written with a thinner, thicker or broader pen.
     ink: fraction that is faint, grainy, broken or hollow.
     camera: fraction that is blurred, of low resolution, noisy or badly lit.
@@ -79,7 +79,7 @@ class Handwriting:
         pen: float = 0.6,
         ink: float = 0.3,
         camera: float = 0.4,
-        paper: float = 0.2,
+        paper: float = 0.25,
         unchanged: float = 0.1,
         without: str | None = None,
     ) -> None:
@@ -96,7 +96,7 @@ class Handwriting:
         # (fraction of the batch, {effect: its portion of that fraction}); the pen writes before the paper is turned
         self.pens: tuple[float, dict[Effect, float]] = (parts["pen"], {fine_pen: 0.6, felt_pen: 0.2, broad_nib: 0.2})
         self.effects: list[tuple[float, dict[Effect, float]]] = [
-            (parts["ink"], {faint_ink: 0.5, paper_grain: 0.2, skipping_pen: 0.2, outline: 0.1}),
+            (parts["ink"], {faint_ink: 0.4, paper_grain: 0.2, skipping_pen: 0.2, outline: 0.2}),
             (parts["camera"], {out_of_focus: 0.25, low_resolution: 0.3, noise_and_dust: 0.25, uneven_light: 0.2}),
             (parts["paper"], {stray_line: 0.6, covered_part: 0.4}),
         ]
@@ -146,7 +146,8 @@ class Handwriting:
             extent = uniform(chosen, 0, 1.5).flatten().clamp(max=1)  # 1 fills the box, which a third of them do
             scale[chosen] *= factor_to_fill_box(x[chosen].amax(dim)) ** extent
         narrower = uniform(x, 0.5, 1).flatten()
-        scale_x *= torch.where((choice > 1 - self.squeeze) & (labels != 7), narrower, 1)
+        narrower = torch.where(labels == 7, (1 + narrower) / 2, narrower)
+        scale_x *= torch.where(choice > 1 - self.squeeze, narrower, 1)
 
 
 def apply_one_of(x: Tensor, fraction: float, effects: dict[Effect, float]) -> Tensor:
