@@ -16,6 +16,7 @@ batch_size.png          accuracy against the batch size, from batch_size.csv and
 suites.png              accuracy on each suite, from real_world.csv
 severity.png            accuracy against severity, from severity.csv
 corruptions.png         one digit with every corruption (needs MNIST)
+forms.png               digits drawn from strokes, as the robust recipe is trained on
 
 A picture without a data file is not drawn. severity.csv of version 0.1 was not kept, so docs/images/severity.png is the
 picture of that version until `scripts/reproduce.sh real_world` has measured it again.
@@ -31,6 +32,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
 from torch.nn import functional as F
@@ -41,6 +43,7 @@ from mnist_exp.data.digits import Digits
 from mnist_exp.data.image_datamodule import load_mnist
 from mnist_exp.files import write_bytes, write_text
 from mnist_exp.imaging.corruptions import FAMILIES, corrupt
+from mnist_exp.imaging.strokes import draw_form, read_forms
 from mnist_exp.models.classifier import DigitClassifier
 from mnist_exp.result import RunResult
 from mnist_exp.training.history import SMALLEST_PROBABILITY
@@ -361,6 +364,13 @@ def corruptions_picture(data_dir: Path) -> Figure:
     return figures.gallery(rows)
 
 
+def forms_picture() -> Figure:
+    """Two digits of every form in strokes.py."""
+    torch.manual_seed(0)
+    drawn = torch.cat([draw_form(form, torch.zeros(2)) for form in read_forms()[0]])
+    return figures.gallery({"Digits drawn from strokes": [(image.numpy(), "") for image in drawn.mul(255).byte()]})
+
+
 def test_panels_picture(run_dir: Path, data_dir: Path) -> bytes:
     """The four pictures of a run's test as TensorBoard shows them: a PNG."""
     with np.load(run_dir / "predictions.npz") as predictions:
@@ -407,7 +417,7 @@ def main(study: str | None, run_dirs: Sequence[Path], *, docs: Path, data_dir: P
         table = merge(path, table.drop(columns="run", errors="ignore"))
         write_text(path, table.to_csv(index=False, lineterminator="\n"))
         print(f"{path}: {len(table):,} rows")
-    pictures = {"corruptions": corruptions_picture(data_dir)}
+    pictures = {"corruptions": corruptions_picture(data_dir), "forms": forms_picture()}
     for name, (draw, files) in PICTURES.items():
         paths = [docs / "data" / f"{file}.csv" for file in files]
         if all(path.exists() for path in paths):

@@ -127,7 +127,9 @@ RANGES = {
     "optimizer.reference": between(1, MAX_IMAGES),
     "scheduler.warmup": SHARE,
     **{f"augment.{key}": AT_LEAST_ZERO for key in ("strength", "geometry", "elastic")},
-    **{f"augment.{key}": SHARE for key in ("stretch", "squeeze", "pen", "ink", "camera", "paper")},
+    **{
+        f"augment.{key}": SHARE for key in ("drawn", "unchanged", "stretch", "squeeze", "pen", "ink", "camera", "paper")
+    },
     "trainer.num_nodes": between(1, 10_000),
     "trainer.devices": DEVICES,
     "trainer.max_epochs": between(1, MAX_EPOCHS) | NO_LIMIT,

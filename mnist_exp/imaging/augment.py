@@ -1,10 +1,11 @@
 """Training images as other hands, pens, papers and cameras would have made them.
 
-    harder = Handwriting()(images)  # uint8 (B, 28, 28) to uint8 (B, 28, 28)
+    harder = Handwriting()(images, labels)  # uint8 (B, 28, 28) to uint8 (B, 28, 28)
 
 It works on whole batches, on their own device, in plain torch. Every image has its own random draws. They come from
-torch's global generator, which `SeedEveryEpoch` seeds. All images are changed in geometry. Each of the other effects
-changes a random fraction of the batch, so that most images get a few effects and some get none.
+torch's global generator, which `SeedEveryEpoch` seeds. Some images are replaced by digits drawn from strokes, in forms
+that MNIST lacks. A few images stay as they are. All others are changed in geometry. Each of the other effects changes a
+random fraction of the batch, so that most images get a few effects and some get none.
 
 An effect is a function of float images (N, 28, 28) in 0..1, white ink on black. Its result may go beyond 0..1, and is
 clamped at the end. The range of each draw goes from hardly visible to hardly readable. What each part is worth was
@@ -32,10 +33,12 @@ from mnist_exp.imaging.filters import (
     thin,
 )
 from mnist_exp.imaging.geometry import affine
+from mnist_exp.imaging.strokes import draw_digits
 
 BOX = 20  # pixels: MNIST's digits fit a box of 20x20
 INK = 0.3  # a row or column with a pixel above this counts as part of the digit
 NARROWEST = 7  # pixels: narrower digits, such as 1, are stretched as if they were so wide, by a factor of 3 at most
+MORE_ONES = 4  # a 1 is drawn so many times as often as another digit
 BEND_CELLS = 5  # the elastic displacement is drawn on 5x5 points, so that it bends a stroke once or twice
 NIB_EDGES = ((1, -1), (1, 1), (0, 1), (1, 0))  # directions of a broad nib's edge, in rows and columns
 
@@ -46,23 +49,29 @@ class Handwriting:
     """Augmentation of a batch: geometry for all images, other effects for a fraction of them.
 
     strength: 0 changes nothing, 1 is the recipe; scales the geometry and all fractions.
+    drawn: fraction replaced by a digit of the same label that is drawn from strokes (strokes.py); of the ones, four
+        times as many, because MNIST has hardly any with a flag.
     geometry: how far to rotate, slant, scale and shift; 1 is up to 20 degrees and 3 pixels.
     elastic: standard deviation in pixels of a smooth random displacement.
     stretch: fraction of the digits stretched to fill their box.
-    squeeze: fraction made narrower, by up to a half. In MNIST only 1 is narrow; elsewhere every digit may be.
+    squeeze: fraction made narrower, by up to a half. In MNIST only 1 is narrow; elsewhere every digit may be. A 7 is
+        made narrower by a quarter at most: a narrow 7 looks like a 1 with a flag.
     pen: fraction of the digits written with a thinner, thicker or broader pen.
     ink: fraction that is faint, grainy, broken or hollow.
     camera: fraction that is blurred, of low resolution, noisy or badly lit.
     paper: fraction with lines, blots or covered parts.
-    without: one of these parts to leave out, to measure what it is worth.
+    unchanged: fraction left as MNIST has them, whatever the strength.
+    without: one of the parts above to leave out, to measure what it is worth; or relatives, the effects that resemble
+        corruptions of MNIST-C: noise and dust, outlines, stray lines and covered parts.
 
-    Raises ValueError if `without` names no part.
+    Raises ValueError if `without` names none of these.
     """
 
     def __init__(
         self,
         *,
         strength: float = 1.0,
+        drawn: float = 0.1,
         geometry: float = 1.0,
         elastic: float = 0.5,
         stretch: float = 0.2,
@@ -70,46 +79,58 @@ class Handwriting:
         pen: float = 0.6,
         ink: float = 0.3,
         camera: float = 0.4,
-        paper: float = 0.2,
+        paper: float = 0.25,
+        unchanged: float = 0.1,
         without: str | None = None,
     ) -> None:
         parts = {
-            "geometry": geometry, "elastic": elastic, "stretch": stretch, "squeeze": squeeze,
+            "drawn": drawn, "geometry": geometry, "elastic": elastic, "stretch": stretch, "squeeze": squeeze,
             "pen": pen, "ink": ink, "camera": camera, "paper": paper,
         }  # fmt: skip
-        if without not in (None, *parts):
-            raise ValueError(f"augment.without is one of {', '.join(parts)}, or null, not {without!r}")
+        if without not in (None, *parts, "relatives"):
+            raise ValueError(f"augment.without is one of {', '.join(parts)}, relatives, or null, not {without!r}")
         parts = {part: strength * value * (part != without) for part, value in parts.items()}
-        self.geometry, self.elastic = parts["geometry"], parts["elastic"]
+        self.drawn, self.geometry, self.elastic = parts["drawn"], parts["geometry"], parts["elastic"]
         self.stretch, self.squeeze = parts["stretch"], parts["squeeze"]
+        self.unchanged = unchanged
         # (fraction of the batch, {effect: its portion of that fraction}); the pen writes before the paper is turned
         self.pens: tuple[float, dict[Effect, float]] = (parts["pen"], {fine_pen: 0.6, felt_pen: 0.2, broad_nib: 0.2})
         self.effects: list[tuple[float, dict[Effect, float]]] = [
-            (parts["ink"], {faint_ink: 0.5, paper_grain: 0.2, skipping_pen: 0.2, outline: 0.1}),
+            (parts["ink"], {faint_ink: 0.4, paper_grain: 0.2, skipping_pen: 0.2, outline: 0.2}),
             (parts["camera"], {out_of_focus: 0.25, low_resolution: 0.3, noise_and_dust: 0.25, uneven_light: 0.2}),
             (parts["paper"], {stray_line: 0.6, covered_part: 0.4}),
         ]
+        if without == "relatives":
+            self.effects = [
+                (fraction, {effect: portion for effect, portion in effects.items() if effect not in RELATIVES})
+                for fraction, effects in self.effects
+            ]
 
     @torch.no_grad()
-    def __call__(self, images: Tensor) -> Tensor:
-        """An augmented copy of the images, uint8 (B, 28, 28)."""
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        """An augmented copy of the images, uint8 (B, 28, 28). Labels: int64 (B,)."""
         if not len(images):
             return images
         with torch.autocast(images.device.type, enabled=False):  # a trainer in bf16-mixed would make it bfloat16
-            x = apply_one_of(images.float() / 255, *self.pens)
-            x = self.change_geometry(x)
+            x = images.float() / 255
+            share = self.drawn * torch.where(labels == 1, MORE_ONES, 1)
+            replaced = (torch.rand(len(x), device=x.device) < share).nonzero()[:, 0]
+            x[replaced] = draw_digits(labels[replaced])
+            x = apply_one_of(x, *self.pens)
+            x = self.change_geometry(x, labels)
             for fraction, effects in self.effects:
                 x = apply_one_of(x, fraction, effects)
-        return x.clamp(0, 1).mul(255).round().byte()
+        augmented = x.clamp(0, 1).mul(255).round().byte()
+        return torch.where(torch.rand(len(x), 1, 1, device=x.device) < self.unchanged, images, augmented)
 
-    def change_geometry(self, x: Tensor) -> Tensor:
+    def change_geometry(self, x: Tensor, labels: Tensor) -> Tensor:
         """Rotate, shear, scale, shift and bend all images, in one sampling: a second one would blur them more."""
 
         def draw(low: float, high: float) -> Tensor:
             return uniform(x, low, high).flatten() * self.geometry
 
         scale_x, scale_y = draw(-0.25, 0.2).exp(), draw(-0.25, 0.2).exp()  # factors of 0.78 to 1.22
-        self.change_width(x, scale_x, scale_y)
+        self.change_width(x, labels, scale_x, scale_y)
         angle = draw(-0.35, 0.35)  # radians: 20 degrees
         slant = draw(-0.4, 0.3)  # more to the right than to the left, as people write
         rise = draw(-0.15, 0.15)  # of the baseline
@@ -117,7 +138,7 @@ class Handwriting:
         flow = self.elastic * torch.stack([bend(x), bend(x)], dim=-1) if self.elastic else None
         return affine(x, angle=angle, slant=slant, rise=rise, scale_x=scale_x, scale_y=scale_y, dx=dx, dy=dy, flow=flow)
 
-    def change_width(self, x: Tensor, scale_x: Tensor, scale_y: Tensor) -> None:
+    def change_width(self, x: Tensor, labels: Tensor, scale_x: Tensor, scale_y: Tensor) -> None:
         """Stretch some digits in their box and squeeze others: changes the factors `scale_x` and `scale_y` (N,)."""
         choice = torch.rand(len(x), device=x.device)  # low: stretched, high: squeezed, so that no digit is both
         chosen = (choice < self.stretch).nonzero()[:, 0]
@@ -125,6 +146,7 @@ class Handwriting:
             extent = uniform(chosen, 0, 1.5).flatten().clamp(max=1)  # 1 fills the box, which a third of them do
             scale[chosen] *= factor_to_fill_box(x[chosen].amax(dim)) ** extent
         narrower = uniform(x, 0.5, 1).flatten()
+        narrower = torch.where(labels == 7, (1 + narrower) / 2, narrower)
         scale_x *= torch.where(choice > 1 - self.squeeze, narrower, 1)
 
 
@@ -132,7 +154,7 @@ def apply_one_of(x: Tensor, fraction: float, effects: dict[Effect, float]) -> Te
     """A copy of the images in which at most one of the effects is applied to each.
 
     fraction: how many of the images get an effect, 0..1.
-    effects: each effect with its portion of that fraction; the portions add up to 1.
+    effects: each effect with its portion of that fraction; the portions add up to 1 at most.
     """
     choice = torch.rand(len(x), device=x.device) / fraction if fraction else torch.ones(len(x), device=x.device)
     x = x.clone()
@@ -187,8 +209,9 @@ def fine_pen(x: Tensor) -> Tensor:
 
 
 def felt_pen(x: Tensor) -> Tensor:
-    """A felt tip: up to a pixel more ink on every side."""
-    return thicken(x, uniform(x, 0.2, 1))
+    """A felt tip or marker: up to one and a half pixels more ink on every side."""
+    more = uniform(x, 0.2, 1.5)
+    return thicken(thicken(x, more.clamp(max=1)), (more - 1).clamp(min=0))
 
 
 def broad_nib(x: Tensor) -> Tensor:
@@ -240,7 +263,7 @@ def out_of_focus(x: Tensor) -> Tensor:
 
 def low_resolution(x: Tensor) -> Tensor:
     """A low resolution, one for the batch: grey or black and white, enlarged smoothly or as blocks."""
-    pixels = int(torch.randint(9, 25, (1,)))
+    pixels = int(torch.randint(9, 33, (1,)))
     small = shrink(x, pixels)
     threshold = uniform(x, 0.2, 0.5)  # of the brightest pixel
     bitmap = (small > threshold * small.amax((1, 2), keepdim=True)).float()
@@ -303,3 +326,7 @@ def covered_part(x: Tensor) -> Tensor:
     kind = uniform(x, 0, 1)  # half are wiped clean, a quarter inverted, a quarter painted in a grey of 0.75 to 1
     content = torch.where(kind < 0.5, torch.zeros_like(x), torch.where(kind < 0.75, 1 - x, kind))
     return torch.where(inside, content, x)
+
+
+# of dotted_line, zigzag, stripe, canny_edges, shot_noise and impulse_noise in MNIST-C
+RELATIVES = (noise_and_dust, outline, stray_line, covered_part)

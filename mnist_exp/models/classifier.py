@@ -90,7 +90,8 @@ class DigitClassifier(LightningModule):
     optimizer: parameters -> optimizer. None for a model that is only evaluated.
     scheduler: (optimizer, total_steps=int) -> scheduler, stepped after every batch. None keeps the learning rate.
     standardize: True scales pixels to mean 0 and standard deviation 1 over MNIST's training set, False to 0..1.
-    augment: uint8 images (B, 28, 28) -> the same, applied to training batches only. None for no augmentation.
+    augment: (uint8 images (B, 28, 28), labels int64 (B,)) -> other images of the same labels, uint8 (B, 28, 28).
+        Applied to training batches only. None for no augmentation.
     label_smoothing: share of the target probability, 0 to below 1, that training spreads evenly over all ten digits
         (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567).
     gradient_clip_val, gradient_clip_algorithm, accumulate_grad_batches: as the arguments of Lightning's Trainer, which
@@ -110,7 +111,7 @@ class DigitClassifier(LightningModule):
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None,
         scheduler: Callable[..., LRScheduler] | None = None,
         standardize: bool = True,
-        augment: Callable[[Tensor], Tensor] | None = None,
+        augment: Callable[[Tensor, Tensor], Tensor] | None = None,
         label_smoothing: float = 0.0,
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
@@ -210,7 +211,7 @@ class DigitClassifier(LightningModule):
         """Learns from the batches of a block (images, labels), one after the other. Returns how many `images`."""
         images, labels = block
         if self.augment is not None:
-            images = self.augment(images)
+            images = self.augment(images, labels)
         batch_size = getattr(self.datamodule, "batch_size", None) or max(len(labels), 1)
         batches = list(zip(images.split(batch_size), labels.split(batch_size), strict=True))
         trainer, metrics, is_last_block = self.trainer, self.train_metrics, self.trainer.is_last_batch

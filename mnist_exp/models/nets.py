@@ -50,18 +50,24 @@ class CNN(nn.Sequential):
 
 
 class ConvNet(nn.Sequential):
-    """Four convolutions with batch normalisation (Ioffe and Szegedy 2015), 685,162 parameters.
+    """Four or five convolutions with batch normalisation (Ioffe and Szegedy 2015).
 
-    (B, 1, 28, 28) -> conv 5x5, stride 2 (B, 32, 14, 14) -> conv 3x3 (B, 64, 14, 14)
-    -> pool (B, 64, 7, 7) -> conv 3x3 (B, 128, 7, 7) -> pool (B, 128, 3, 3) -> conv 3x3 (B, 256, 3, 3)
-    -> flatten (B, 2304) -> 128 -> (B, 10)
+    (B, 1, 28, 28) -> conv 5x5, stride 2 (B, 16, 14, 14) -> conv 3x3 (B, 48, 14, 14) -> pool (B, 48, 7, 7)
+    -> conv 3x3, added to its input (B, 48, 7, 7) -> conv 3x3 (B, 96, 7, 7) -> pool (B, 96, 3, 3)
+    -> conv 3x3 (B, 192, 3, 3) -> flatten (B, 1728) -> 128 -> (B, 10)
+
+    channels: of the convolutions, without the one that is added to its input.
+    residual: whether there is this one (He et al. 2016, https://arxiv.org/abs/1512.03385).
     """
 
-    def __init__(self, *, channels: tuple[int, int, int, int] = (32, 64, 128, 256), hidden: int = 128) -> None:
+    def __init__(
+        self, *, channels: tuple[int, int, int, int] = (32, 64, 128, 256), hidden: int = 128, residual: bool = False
+    ) -> None:
         first, second, third, fourth = channels
         super().__init__(
             *normalised(nn.Conv2d(1, first, 5, stride=2, padding=2, bias=False)),
             *normalised(nn.Conv2d(first, second, 3, padding=1, bias=False), nn.MaxPool2d(2)),
+            *([Residual(second)] if residual else []),
             *normalised(nn.Conv2d(second, third, 3, padding=1, bias=False), nn.MaxPool2d(2)),
             *normalised(nn.Conv2d(third, fourth, 3, padding=1, bias=False)),
             nn.Flatten(),
@@ -69,6 +75,16 @@ class ConvNet(nn.Sequential):
             nn.ReLU(),
             nn.Linear(hidden, 10),
         )
+
+
+class Residual(nn.Sequential):
+    """A convolution 3x3 whose result is added to its input: (B, channels, H, W) -> the same shape."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(*normalised(nn.Conv2d(channels, channels, 3, padding=1, bias=False)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + super().forward(x)
 
 
 class FastNet(nn.Sequential):

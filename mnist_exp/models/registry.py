@@ -99,21 +99,24 @@ def check_arguments(network: type[nn.Module], arguments: Mapping[str, Any]) -> N
             raise CheckpointError(f"its network {network.__name__} has no argument {key!r:.50}: train again")
         if not has_type(value, hints[key]):
             raise CheckpointError(
-                f"its network {network.__name__} cannot take {key}={value!r:.50}: it must be {EXPECTED[hints[key]]}, "
-                f"at most {MAX_ARGUMENT:,}"
+                f"its network {network.__name__} cannot take {key}={value!r:.50}: it must be {EXPECTED[hints[key]]}"
             )
 
 
+WHOLE = f"of at least 1 and at most {MAX_ARGUMENT:,}"
 EXPECTED = {
-    int: "a whole number of at least 1",
-    int | list[int]: f"a whole number of at least 1, or a list of up to {MAX_ITEMS} of them",
-    float: "a number above 0",
-    tuple[int, int]: "two whole numbers of at least 1",
-    tuple[int, int, int, int]: "four whole numbers of at least 1",
+    bool: "true or false",
+    int: f"a whole number {WHOLE}",
+    int | list[int]: f"a whole number {WHOLE}, or a list of up to {MAX_ITEMS} of them",
+    float: f"a number above 0 and at most {MAX_ARGUMENT:,}",
+    tuple[int, int]: f"two whole numbers {WHOLE}",
+    tuple[int, int, int, int]: f"four whole numbers {WHOLE}",
 }
 
 
 def has_type(value: Any, hint: Any) -> bool:
+    if hint is bool:
+        return type(value) is bool
     if hint is int:
         return type(value) is int and 1 <= value <= MAX_ARGUMENT
     if hint is float:

@@ -36,7 +36,7 @@ EFFECTS = [
     "stray_line",
     "covered_part",
 ]
-PARTS = ["geometry", "elastic", "stretch", "squeeze", "pen", "ink", "camera", "paper"]
+PARTS = ["drawn", "geometry", "elastic", "stretch", "squeeze", "pen", "ink", "camera", "paper"]
 TOLERANCE = 0.15  # another processor may round a few pixels to the next grey level
 
 
@@ -79,13 +79,13 @@ def describe_effect(name: str) -> list[float]:
 
 def describe_handwriting(settings: dict[str, float]) -> list[float]:
     torch.manual_seed(5)
-    return describe(Handwriting(**settings)(soft_strokes().repeat(10, 1, 1)))
+    return describe(Handwriting(**settings)(soft_strokes().repeat(10, 1, 1), torch.arange(120) % 10))
 
 
 def handwriting_settings() -> dict[str, dict[str, float]]:
     """All parts together, at other strengths, and each part alone."""
     nothing = dict.fromkeys(PARTS, 0.0)
-    alone = {"geometry": 1.0, "elastic": 0.5} | dict.fromkeys(PARTS[2:], 0.9)
+    alone = dict.fromkeys(PARTS, 0.9) | {"geometry": 1.0, "elastic": 0.5}
     return {"default": {}, "half": {"strength": 0.5}} | {part: nothing | {part: alone[part]} for part in PARTS}
 
 

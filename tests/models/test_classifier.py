@@ -173,7 +173,7 @@ def test_a_step_of_training_is_the_formula():
 
 
 def test_only_training_is_augmented():
-    def invert(images: torch.Tensor) -> torch.Tensor:
+    def invert(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
         return 255 - images
 
     (images, labels), seen = random_batches(1)[0], []
@@ -224,7 +224,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(count: int, bad:
     """The losses are looked at after every hundredth batch, and after the last."""
     batches, steps = random_batches(count, size=1), []
 
-    def spoil(images: torch.Tensor) -> torch.Tensor:
+    def spoil(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
         steps.append(len(steps) + 1)
         if len(steps) == bad:
             model.net[1].weight.data.fill_(torch.nan)

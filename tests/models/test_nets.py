@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mnist_exp.models.nets import CNN, MLP, ConvNet, FastNet, FlattenChannelsLast
+from mnist_exp.models.nets import CNN, MLP, ConvNet, FastNet, FlattenChannelsLast, Residual
 
 # Logits for a vertical stroke, of weights drawn with seed 0.
 FRESH = [
@@ -32,6 +32,10 @@ def test_fresh_networks_answer_as_always(network: type[nn.Module], parameters: i
             ConvNet(channels=(2, 3, 4, 6), hidden=5),
             [(4, 2, 14, 14), (4, 3, 14, 14), (4, 4, 7, 7), (4, 6, 3, 3), (4, 5), (4, 10)],
         ),
+        (
+            ConvNet(channels=(2, 3, 4, 6), hidden=5, residual=True),
+            [(4, 2, 14, 14), (4, 3, 14, 14), (4, 3, 7, 7), (4, 4, 7, 7), (4, 6, 3, 3), (4, 5), (4, 10)],
+        ),
         (FastNet(channels=(2, 3), hidden=5), [(4, 2, 12, 12), (4, 3, 4, 4), (4, 5), (4, 10)]),
         (MLP(hidden=5), [(4, 5), (4, 5), (4, 10)]),
     ],
@@ -41,7 +45,7 @@ def test_layers_have_the_shapes_that_the_docstrings_say(net: nn.Sequential, shap
     x = torch.randn(4, 1, 28, 28)
     for layer in net:
         x = layer(x)
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+        if isinstance(layer, (nn.Conv2d, nn.Linear, Residual)):
             seen.append(tuple(x.shape))
     assert seen == shapes
 
@@ -56,3 +60,12 @@ def test_flatten_of_channels_last_is_a_view():
     flat = FlattenChannelsLast()(x)
     assert flat.data_ptr() == x.data_ptr()
     assert torch.equal(flat, torch.stack([x[:, :, i, j] for i in range(4) for j in range(5)], 1).flatten(1))
+
+
+def test_a_residual_convolution_is_added_to_its_input():
+    x = torch.rand(2, 3, 7, 7)
+    layer = Residual(3).eval()
+    layer[0].weight.data.zero_()
+    assert torch.equal(layer(x), x)
+    layer[0].weight.data[:, :, 1, 1] = torch.eye(3)
+    assert torch.allclose(layer(x), 2 * x, atol=1e-4)

@@ -38,6 +38,8 @@ def test_an_argument_that_the_network_does_not_have_is_refused():
         (0, int, False),
         (MAX_ARGUMENT + 1, int, False),
         (True, int, False),
+        (True, bool, True),
+        (1, bool, False),
         (1.0, int, False),
         (1e-9, float, True),
         (1, float, True),
@@ -80,7 +82,10 @@ def test_the_number_of_parameters_is_limited_before_a_network_takes_memory():
     [
         ({"hidden": [512, 256]}, None),
         ({"hidden": [20_000, 20_000]}, "parameters, at most 20,000,000 are allowed"),
-        ({"hidden": "wide"}, "cannot take hidden='wide': it must be a whole number of at least 1, or a list of up to"),
+        (
+            {"hidden": "wide"},
+            "cannot take hidden='wide': it must be a whole number of at least 1",
+        ),
     ],
 )
 def test_a_network_that_could_not_be_loaded_again_is_refused_before_training(arguments: dict, problem: str | None):

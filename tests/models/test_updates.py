@@ -107,12 +107,12 @@ def test_a_block_is_a_function_of_the_batch_size_alone():
 def test_a_block_is_augmented_as_a_whole():
     sizes = []
 
-    def augment(images: Tensor) -> Tensor:
-        sizes.append(len(images))
+    def augment(images: Tensor, labels: Tensor) -> Tensor:
+        sizes.append((len(images), len(labels)))
         return images
 
     trained(made(block_images=160, augment=augment), max_epochs=1)
-    assert sizes == [160, 70]
+    assert sizes == [(160, 160), (70, 70)]
 
 
 def test_bfloat16_uses_the_weights_of_the_last_step_and_no_older_copies():

@@ -64,7 +64,7 @@ def test_a_study_writes_its_data_file_and_all_pictures_that_have_data(script: Mo
     script.main("real_world", runs, docs=tmp_path / "docs", data_dir=tmp_path)
     assert {path.name for path in (tmp_path / "docs" / "data").iterdir()} == {"real_world.csv", "severity.csv"}
     pictures = sorted((tmp_path / "docs" / "images").iterdir())
-    assert [path.name for path in pictures] == ["corruptions.png", "severity.png", "suites.png"]
+    assert [path.name for path in pictures] == ["corruptions.png", "forms.png", "severity.png", "suites.png"]
     assert sum(path.stat().st_size for path in pictures) < 150_000
 
 
