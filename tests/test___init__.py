@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
+from PIL import Image
 from pytorch_lightning import Trainer
 
 import mnist_exp
@@ -43,7 +44,7 @@ def test_importing_the_package_imports_no_other():
 
 
 def test_compose_gives_the_configuration_of_the_command_with_a_new_run_folder_each_time(here: Path):
-    first, second = (mnist_exp.compose(["data=csv", "optimizer.lr=0.5"]) for _ in range(2))
+    first, second = (mnist_exp.compose("data=csv", "optimizer.lr=0.5") for _ in range(2))
     assert (first.optimizer.lr, first.data.name) == (0.5, "csv")
     assert "hydra" not in first
     assert OmegaConf.to_container(first, resolve=True) != OmegaConf.to_container(second, resolve=True)
@@ -53,16 +54,16 @@ def test_compose_gives_the_configuration_of_the_command_with_a_new_run_folder_ea
 
 
 def test_compose_keeps_a_run_folder_that_is_given():
-    assert mnist_exp.compose(["run_dir=outputs/here"]).run_dir == "outputs/here"
+    assert mnist_exp.compose("run_dir=outputs/here").run_dir == "outputs/here"
 
 
 def test_compose_reads_paths_and_lists_as_the_command_does():
-    cfg = mnist_exp.compose(["data=csv", "data.train_csv=my table (1).csv", "milestones=1"])
+    cfg = mnist_exp.compose("data=csv", "data.train_csv=my table (1).csv", "milestones=1")
     assert (cfg.data.train_csv, cfg.milestones) == ("my table (1).csv", [1])
 
 
 def test_compose_leaves_out_the_arguments_of_a_replaced_class():
-    cfg = mnist_exp.compose(["optimizer._target_=torch.optim.NAdam", "optimizer.lr=0.5"])
+    cfg = mnist_exp.compose("optimizer._target_=torch.optim.NAdam", "optimizer.lr=0.5")
     assert "fused" in mnist_exp.compose().optimizer
     assert "fused" not in cfg.optimizer
     assert cfg.model.optimizer.lr == 0.5
@@ -84,25 +85,64 @@ def test_a_changed_configuration_changes_no_later_one():
 )
 def test_compose_refuses_by_name(override: str, message: str):
     with pytest.raises(OverrideError, match=message):
-        mnist_exp.compose([override])
+        mnist_exp.compose(override)
 
 
 @pytest.mark.usefixtures("small_mnist")
 def test_run_leaves_the_run_folder_of_the_command_and_load_reads_it(here: Path, small_mnist: tuple[Digits, Digits]):
-    cfg = mnist_exp.compose(QUICK)
-    result = mnist_exp.run(cfg)
-    folder = here / cfg.run_dir
-    assert result == RunResult.read(folder)
-    assert result.status == "finished"
+    cfg = mnist_exp.compose(*QUICK)
+    run = mnist_exp.run(cfg)
+    folder = here / run.folder
+    assert run.result == RunResult.read(folder)
+    assert run.result.status == "finished"
     assert {"result.json", "predictions.npz", "checkpoints"} <= {path.name for path in folder.iterdir()}
     for path in (cfg.run_dir, folder / "checkpoints" / "best.ckpt"):
         probs = mnist_exp.load(path).probabilities(small_mnist[1].images)
         assert np.allclose(probs, np.load(folder / "predictions.npz")["probs"], atol=1e-6)
 
 
+def test_a_run_tells_its_figures_and_shows_them_in_a_notebook(here: Path, small_mnist: tuple[Digits, Digits]):
+    run = mnist_exp.run(*QUICK, "trainer.max_epochs=2")
+    assert run.test_acc == run.metrics["test/acc"] == run.result.metrics["test/acc"]
+    assert run.history["epoch"].tolist() == [1, 2]
+    assert f"{run.test_acc:.4f}" in run._repr_html_()
+    assert "</svg>" in run._repr_html_()
+    images = small_mnist[1].images
+    assert torch.equal(run.load().predict(images), run.load().probabilities(images).argmax(1))
+    assert mnist_exp.Run.read(run.folder) == run
+    with pytest.raises(ValueError, match=r"holds no run that has ended"):
+        mnist_exp.Run.read(here)
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_evaluation_predictions_and_comparison_give_what_the_commands_write(here: Path):
+    run, other = (mnist_exp.run(*QUICK, f"seed={seed}") for seed in (0, 1))
+    parts = mnist_exp.evaluation(run, "suite=test")
+    assert parts.set_index("part").loc["test", "acc"] == pytest.approx(run.test_acc)
+    Image.fromarray(np.zeros((30, 30), np.uint8)).save(here / "blank.png")
+    digit = np.zeros((28, 28), np.uint8)
+    digit[4:24, 13:16] = 255
+    Image.fromarray(digit).save(here / "one.png")
+    read = mnist_exp.predictions(run, ["one.png", "blank.png"])
+    assert read["file"].tolist() == ["one.png"]
+    assert read["label"][0] == run.load().predict(digit)[0]
+    assert list(read.attrs["failures"]) == ["blank.png"]
+    report = mnist_exp.comparison(run, other)
+    assert len(report.runs) == 2
+    assert report.markdown.startswith("# ")
+    with pytest.raises(OverrideError, match="did you mean"):
+        mnist_exp.evaluation(run, "siute=test")
+
+
+def test_only_what_there_is_can_be_imported():
+    assert set(mnist_exp.__all__) <= set(dir(mnist_exp))
+    with pytest.raises(AttributeError, match="no attribute 'rnu'"):
+        _ = mnist_exp.rnu
+
+
 @pytest.mark.usefixtures("small_mnist")
 def test_a_failed_run_raises_its_error_and_records_it(here: Path):
-    cfg = mnist_exp.compose([*QUICK, "data.val_size=400"])
+    cfg = mnist_exp.compose(*QUICK, "data.val_size=400")
     with pytest.raises(ValueError, match=r"data\.val_size"):
         mnist_exp.run(cfg)
     result = RunResult.read(here / cfg.run_dir)
@@ -112,7 +152,7 @@ def test_a_failed_run_raises_its_error_and_records_it(here: Path):
 
 @pytest.mark.usefixtures("small_mnist", "here")
 def test_train_takes_what_compose_gives():
-    assert train(mnist_exp.compose(QUICK))["metrics"].keys() >= {"test/acc", "val/acc"}
+    assert train(mnist_exp.compose(*QUICK))["metrics"].keys() >= {"test/acc", "val/acc"}
 
 
 def test_load_names_what_is_missing(here: Path):

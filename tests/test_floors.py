@@ -11,6 +11,7 @@ import mnist_exp
 
 PACKAGE = Path(mnist_exp.__file__).parent
 FLOORS = [  # the top floor first
+    ["python_api"],
     ["train", "evaluate", "predict", "compare", "export", "demo"],
     ["cli"],
     ["training"],

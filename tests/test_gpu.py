@@ -31,7 +31,7 @@ def test_a_run_trains_on_the_gpu_and_its_checkpoint_answers_the_same_on_the_cpu(
     composed: Compose, small_mnist: tuple[Digits, Digits], overrides: list[str], tolerance: float
 ):
     cfg = composed("trainer.accelerator=gpu", "trainer.max_epochs=2", *overrides)
-    result = mnist_exp.run(cfg)
+    result = mnist_exp.run(cfg).result
     assert result.environment["device"] == torch.cuda.get_device_name()
     model = mnist_exp.load(cfg.run_dir)
     assert model.device.type == "cpu"
@@ -41,4 +41,6 @@ def test_a_run_trains_on_the_gpu_and_its_checkpoint_answers_the_same_on_the_cpu(
 
 
 def test_the_first_device_is_taken_where_the_accelerator_is_auto(composed: Compose):
-    assert mnist_exp.run(composed("trainer.accelerator=auto")).environment["device"] == torch.cuda.get_device_name()
+    assert (
+        mnist_exp.run(composed("trainer.accelerator=auto")).result.environment["device"] == torch.cuda.get_device_name()
+    )

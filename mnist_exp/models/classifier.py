@@ -152,6 +152,10 @@ class DigitClassifier(LightningModule):
         batches = images.split(batch_size) if len(images) else [images]
         return torch.cat([self(batch.to(self.device)).float().softmax(dim=1).cpu() for batch in batches])
 
+    def predict(self, images: "Tensor | NDArray[np.uint8]") -> Tensor:
+        """The most probable label of each image, int64 (N,) on the CPU. Images as in `probabilities`."""
+        return self.probabilities(images).argmax(dim=1)
+
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]  # a checkpoint has the network's settings: none are to be given
         cls, checkpoint_path: str | Path, map_location: Any = None, *, network: str | None = None

@@ -55,7 +55,7 @@ def photos(digit: int, number: int = 100) -> torch.Tensor:
 def test_a_1_with_a_flag_is_no_7(pytestconfig: pytest.Config, tmp_path: Path) -> None:
     data_dir = pytestconfig.rootpath / "data"
     settings = ["experiment=robust", "logger=none", "threads=1", f"data_dir={data_dir}", f"run_dir={tmp_path}"]
-    result = mnist_exp.run(mnist_exp.compose(*settings))
+    result = mnist_exp.run(*settings)
     assert result.metrics["test/acc"] > 0.994
     model = mnist_exp.load(tmp_path / "checkpoints" / "best.ckpt")
     right = {digit: (model(photos(digit)).argmax(1) == digit).float().mean() for digit in (1, 7)}
