@@ -130,8 +130,9 @@ def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]):
     for shown, run in small.items():
         example = example.replace(shown, run)
     exec(example, {})
-    accuracy, answers = capsys.readouterr().out.splitlines()[-2:]
+    accuracy, header, _, answers = capsys.readouterr().out.splitlines()[-4:]  # _: the only epoch
     assert 0 <= float(accuracy) <= 1
+    assert header.split()[0] == "epoch"
     assert answers.startswith("tensor([")
 
 
