@@ -52,6 +52,7 @@ def compare(cfg: "DictConfig") -> Path:
             name=name,
             start=asked["from"],
             end=asked["to"],
+            margin=asked["margin"],
             pictures=lambda fingerprint: mnist_pictures(Path(plain["data_dir"]), fingerprint),
             command=command_line(),
         )

@@ -8,16 +8,19 @@ from functools import partial
 from typing import Any
 
 from mnist_exp.analysis import figures
+from mnist_exp.analysis.factorial import Factorial
 from mnist_exp.analysis.markdown import NOTHING, code, counted, interval, markdown_table, paragraphs, points
 from mnist_exp.analysis.runs import Study, check_factor, check_level
-from mnist_exp.analysis.statistics import Factorial
+from mnist_exp.analysis.statistics import Summary
 
 Corners = tuple[dict[str, str], dict[str, str]]  # factor -> level, where the gap starts and where it ends
 
+MOST_INTERACTIONS = 8  # rows of a table
 EXPLAINED = (
     "A share (Shapley) is what switching the factor adds, averaged over all orders in which the factors can be "
-    "switched. A main effect is what switching it adds, averaged over all settings of the others. An interaction is "
-    "half the difference that one factor makes to the effect of the other."
+    "switched: *first* of all, while the others are as in `from`, up to *last* of all. A main effect is what switching "
+    "it adds, averaged over all settings of the others. An interaction of two factors is half the difference that one "
+    "makes to the effect of the other, and one of three is half the difference that the third makes to it."
 )
 ABOUT_BORROWING = (
     "The same pixels in the same order, the same recipe and the same seed give the same weights, bit for bit, so such "
@@ -82,7 +85,8 @@ def attribution(study: Study, corners: Corners | None, drawn: dict[str, figures.
     return paragraphs(
         "## Which factor makes the difference",
         f"From {start} to {end} test accuracy changes by **{points(gap.mean)} percentage points**"
-        f"{'' if gap.n == 1 else ', 95% interval ' + interval(gap)}. The factors' shares add up to this gap: {parts}.",
+        f"{'' if gap.n == 1 else ', 95% interval ' + interval(gap)}. The factors' shares add up to this gap: {parts}."
+        + largest_interaction(factorial),
         f"![Bar chart of each factor's share of the gap, the largest on top, in percentage points: {parts}.]"
         "(figures/attribution.png)",
         effects_table(factorial, corners, order),
@@ -96,25 +100,38 @@ def attribution(study: Study, corners: Corners | None, drawn: dict[str, figures.
 
 
 def effects_table(factorial: Factorial, corners: Corners, order: Sequence[str]) -> str:
+    """Each factor switched alone from one corner, as the last one to the other corner, and averaged in between."""
     gap, shares, effects = factorial.gap(), factorial.shapley(), factorial.main_effects()
+    first, last = factorial.switched_first(), factorial.switched_last()
     rows = []
     for factor in order:
-        share, effect = shares[factor], effects[factor]
-        part = f"{100 * share.mean / gap.mean:.0f}%".replace("-", "−") if gap.mean else NOTHING
+        part = f"{100 * shares[factor].mean / gap.mean:.0f}%".replace("-", "−") if gap.mean else NOTHING
         levels = [code(corner[factor]) for corner in corners]
-        rows.append(
-            [code(factor), *levels, points(share.mean), interval(share), part, points(effect.mean), interval(effect)]
-        )
-    rows.append(["the gap", "", "", points(gap.mean), interval(gap), "100%" if gap.mean else NOTHING, "", ""])
-    header = ["factor", "from", "to", "share", "95% interval", "of the gap", "main effect", "95% interval"]
-    return markdown_table("Effects on test accuracy, percentage points", header, rows)
+        adds = [with_interval(each[factor]) for each in (first, last, shares)]
+        rows.append([code(factor), *levels, *adds, part, with_interval(effects[factor])])
+    rows.append(["the gap", "", "", "", "", with_interval(gap), "100%" if gap.mean else NOTHING, ""])
+    header = ["factor", "from", "to", "switched first", "switched last", "share", "of the gap", "main effect"]
+    return markdown_table("Effects on test accuracy, percentage points [95% interval]", header, rows)
 
 
 def interactions_table(factorial: Factorial) -> str:
-    pairs = sorted(factorial.interactions().items(), key=lambda item: -abs(item[1].mean))
+    """The largest interactions of two and of three factors."""
+    found = sorted((factorial.interactions(2) | factorial.interactions(3)).items(), key=lambda item: -abs(item[1].mean))
+    if not found:
+        return ""
+    rows = [[code(" × ".join(factors)), with_interval(effect)] for factors, effect in found[:MOST_INTERACTIONS]]
+    less = f"; {len(found) - len(rows)} smaller ones are left out" if len(found) > len(rows) else ""
+    caption = f"Interactions of two and three factors, percentage points [95% interval]{less}"
+    return markdown_table(caption, ["factors", "interaction"], rows)
+
+
+def largest_interaction(factorial: Factorial) -> str:
+    pairs = factorial.interactions(2)
     if not pairs:
         return ""
-    rows = [[code(" × ".join(pair)), points(effect.mean), interval(effect)] for pair, effect in pairs]
-    return markdown_table(
-        "Interactions of two factors, percentage points", ["factors", "interaction", "95% interval"], rows
-    )
+    pair = max(pairs, key=lambda pair: abs(pairs[pair].mean))
+    return f" The largest interaction of two factors is {' × '.join(pair)}: {with_interval(pairs[pair])}."
+
+
+def with_interval(effect: Summary) -> str:
+    return points(effect.mean) if effect.n == 1 else f"{points(effect.mean)} {interval(effect)}"

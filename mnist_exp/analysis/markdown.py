@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mnist_exp.analysis.statistics import Difference, Summary
+from mnist_exp.analysis.statistics import Interval, Summary
 
 NOTHING = "–"
 LONGEST_CODE = 400  # letters of a text from a run; an error may hold a whole traceback
@@ -56,11 +56,11 @@ def points(fraction: float) -> str:
     return "0.00" if float(text) == 0 else text.replace("-", "−")
 
 
-def interval(summary: Summary | Difference) -> str:
+def interval(of: Summary | Interval) -> str:
     """The interval of a difference of accuracies, in percentage points."""
-    if np.isnan(summary.low):
+    if np.isnan(of.low):
         return NOTHING
-    return f"[{points(summary.low)}, {points(summary.high)}]"
+    return f"[{points(of.low)}, {points(of.high)}]"
 
 
 def p_value(p: float) -> str:

@@ -1,12 +1,13 @@
 """Compare groups in pairs, over seeds and over test images: two sections of the report, and a warning before them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mnist_exp.analysis import figures
@@ -18,74 +19,150 @@ from mnist_exp.analysis.markdown import (
     interval,
     markdown_table,
     number,
+    p_value,
     paragraphs,
     points,
 )
 from mnist_exp.analysis.run_folders import Predictions, read_predictions_file
 from mnist_exp.analysis.runs import Study
-from mnist_exp.analysis.statistics import Difference, McNemar, holm, mcnemar, paired_difference
+from mnist_exp.analysis.statistics import (
+    ALPHA,
+    Correlation,
+    Difference,
+    McNemar,
+    holm,
+    mcnemar,
+    mcnemar_over_seeds,
+    paired_difference,
+    seed_correlation,
+    welch_difference,
+)
 
-ALL_PAIRS_UP_TO = 8  # groups; of more, each is tested against the best
+ALL_ROWS_UP_TO = 5  # groups; of more, the table shows the best against each
 PICTURES_A_ROW = 10
 
 OVER_SEEDS = (
-    "*p over seeds*: would other seeds say the same? The paired t-test on the differences at common seeds. With two or "
-    "three seeds it only finds differences that are large beside their spread."
+    "*n*: `3 + 3` are independent runs (Welch's t-test), `3 pairs` are runs with the same seed (paired t-test). Seeds "
+    "are paired where that makes intervals narrower, where they agree exactly, and for epochs of the same run."
+)
+DETECTABLE = (
+    "*could show*: the smallest true difference that as many runs would find in 80% of such studies (p < 0.05, "
+    "uncorrected). What is smaller may well have been missed."
 )
 OVER_IMAGES = (
     "*p over images*: would other test images say the same of these very networks? McNemar's test (mid-p) on the "
     "images that only one of the two gets right (the counts are means over seeds), one test for each seed. For several "
-    "seeds twice the median p is shown, which is valid however the tests depend on one another (Rüschendorf 1982). It "
-    "says nothing about the same recipes with other seeds."
+    "seeds it is twice the median p of the same direction, which is valid however the tests depend on one another "
+    "(Rüger 1978). It says nothing about the same recipes with other seeds."
 )
 
 
 class Pair(NamedTuple):
-    """Group a against group b: over their common seeds, and over the test images of each of these seeds."""
+    """Group a against group b: over seeds, and over the test images of each seed that both have.
+
+    The p-values are corrected for all pairs of groups (Holm). NaN where there is no test, or nothing to test.
+    """
 
     a: str
     b: str
-    over_seeds: Difference | None  # None without a common seed
+    equal: bool  # they have the same accuracy with each common seed, and get the same images right
+    over_seeds: Difference
     over_images: list[McNemar]  # one for each common seed whose predictions are known and of the same test set
-    t_holm: float = np.nan  # p over seeds, corrected for all pairs
-    images_holm: float = np.nan  # p over images, corrected for all pairs
+    margin: float  # a difference below it does not matter, a fraction
+    p: float = np.nan  # that the means are equal
+    equivalence_p: float = np.nan  # that they differ by the margin or more
+    images_p: float = np.nan  # that both get images right equally often
 
     @property
-    def images_p(self) -> float:
-        """The p-value over images; for several seeds twice the median of theirs, for none NaN."""
-        p = [test.p for test in self.over_images]
-        return np.nan if not p else p[0] if len(p) == 1 else min(1.0, 2 * float(np.median(p)))
+    def differs(self) -> bool:
+        return self.p < ALPHA
 
     @property
-    def equal(self) -> bool:
-        """Whether the two have the same accuracy with each common seed, and get the same images right."""
-        same_images = not any(test.only_a or test.only_b for test in self.over_images)
-        same_accuracy = self.over_seeds is not None and self.over_seeds.mean == 0 and not self.over_seeds.std > 0
-        return same_images and same_accuracy
+    def within_margin(self) -> bool:
+        return self.equivalence_p < ALPHA
+
+    @property
+    def verdict(self) -> str:
+        better = f"{'A' if self.over_seeds.mean > 0 else 'B'} is better"
+        within = f"within {plus_minus(self.margin)}"
+        said = [better] * self.differs + [within] * self.within_margin
+        return "equal" if self.equal else NOTHING if np.isnan(self.p) else ", ".join(said) or "not settled"
+
+    @property
+    def contradicts_itself(self) -> bool:
+        """Whether a is better with one seed and b with another, both beyond chance (p < 0.05)."""
+        leads = [test.only_a - test.only_b for test in self.over_images if test.p < ALPHA]
+        return bool(leads) and min(leads) < 0 < max(leads)
 
 
 # --- Tests -----------------------------------------------------------------------------------------------------------
 
 
-def compare_pairs(study: Study, predictions: Mapping[str, Predictions]) -> list[Pair]:
-    """All pairs of groups, the best group first. With many groups only the best against each.
+def compare_pairs(study: Study, predictions: Mapping[str, Predictions], *, margin: float = 0.005) -> list[Pair]:
+    """All pairs of groups, those with the best group first.
 
-    The p-values are corrected for the number of these pairs.
+    The p-values are corrected for all pairs, since the best group is found by looking at all.
     """
+    correlation = correlation_of_seeds(study)
     groups = [study.best, *(group for group in study.groups if group != study.best)]
-    named = combinations(groups, 2) if len(groups) <= ALL_PAIRS_UP_TO else ((groups[0], each) for each in groups[1:])
-    pairs = []
-    for a, b in named:
-        over_a, over_b = (study.of(group).set_index("seed")["test/acc"] for group in (a, b))
-        difference = paired_difference(over_a, over_b) if len(over_a.index.intersection(over_b.index)) else None
-        tests = [mcnemar(x.correct, y.correct) for x, y in common_predictions(study, predictions, a, b)]
-        pairs.append(Pair(a, b, difference, tests))
-    over_seeds = holm([pair.over_seeds.p if pair.over_seeds else np.nan for pair in pairs])
-    over_images = holm([pair.images_p for pair in pairs])
-    return [
-        pair._replace(t_holm=float(t), images_holm=float(p))
-        for pair, t, p in zip(pairs, over_seeds, over_images, strict=True)
+    pairs = [
+        compare_pair(a, b, study, predictions, correlation=correlation, margin=margin)
+        for a, b in combinations(groups, 2)
     ]
+    tests = different_tests(pairs)
+    p_values = zip(
+        holm([pair.over_seeds.p for pair in tests.values()]),
+        holm([pair.over_seeds.equivalence_p(margin) for pair in tests.values()]),
+        holm([mcnemar_over_seeds(pair.over_images) for pair in tests.values()]),
+        strict=True,
+    )
+    by_test = dict(zip(tests, p_values, strict=True))
+    corrected_p = [by_test.get(key, (np.nan,) * 3) for key in keys_of_tests(pairs)]
+    return [
+        pair._replace(p=float(p), equivalence_p=float(equivalence_p), images_p=float(images_p))
+        for pair, (p, equivalence_p, images_p) in zip(pairs, corrected_p, strict=True)
+    ]
+
+
+def different_tests(pairs: Sequence[Pair]) -> dict[Hashable, Pair]:
+    """The pairs of groups that do not equal each other. Equal groups have the same tests, which count once."""
+    return {key: pair for key, pair in zip(keys_of_tests(pairs), pairs, strict=True) if not pair.equal}
+
+
+def keys_of_tests(pairs: Sequence[Pair]) -> list[Hashable]:
+    """A name for the test of each pair: the same where equal groups make the same difference."""
+    first: dict[str, str] = {}
+    for pair in pairs:
+        if pair.equal:
+            first.setdefault(pair.b, pair.a)
+    return [(first.get(pair.a, pair.a), first.get(pair.b, pair.b), pair.over_seeds) for pair in pairs]
+
+
+def compare_pair(
+    a: str,
+    b: str,
+    study: Study,
+    predictions: Mapping[str, Predictions],
+    *,
+    correlation: Correlation,
+    margin: float,
+) -> Pair:
+    """One pair, without the corrected p-values."""
+    runs_a, runs_b = study.by_seed[a], study.by_seed[b]
+    x, y = runs_a["test/acc"], runs_b["test/acc"]
+    common = x.index.intersection(y.index)
+    tests = [mcnemar(one.correct, other.correct) for one, other in common_predictions(runs_a, runs_b, predictions)]
+    equal = len(common) > 0 and (x[common] == y[common]).all() and not any(test.only_a or test.only_b for test in tests)
+    same_runs = bool(set(runs_a["run"]) & set(runs_b["run"]))
+    pairwise = equal or same_runs or correlation.favours_pairs(len(common))
+    difference = paired_difference(x, y) if pairwise else welch_difference(x, y)
+    return Pair(a, b, bool(equal), difference, tests, margin)
+
+
+def correlation_of_seeds(study: Study) -> Correlation:
+    """How alike the same seeds do in different groups. Of a run that has several epochs here, the last one counts."""
+    once = study.finished.drop_duplicates("run", keep="last")
+    return seed_correlation(once.pivot(index="seed", columns="group", values="test/acc"))
 
 
 def read_predictions(study: Study) -> dict[str, Predictions]:
@@ -95,11 +172,16 @@ def read_predictions(study: Study) -> dict[str, Predictions]:
 
 
 def common_predictions(
-    study: Study, predictions: Mapping[str, Predictions], a: str, b: str
+    runs_a: pd.DataFrame, runs_b: pd.DataFrame, predictions: Mapping[str, Predictions]
 ) -> list[tuple[Predictions, Predictions]]:
-    """The predictions of both groups for each common seed, as far as they are of the same test set."""
-    runs = [study.of(group).set_index("seed")["run"] for group in (a, b)]
-    both = [[predictions.get(each[seed]) for each in runs] for seed in runs[0].index.intersection(runs[1].index)]
+    """The predictions of both groups for each common seed, as far as they are of the same test set.
+
+    runs_a, runs_b: rows of the study, by seed.
+    """
+    if not predictions:
+        return []
+    seeds = runs_a.index.intersection(runs_b.index)
+    both = [[predictions.get(runs["run"][seed]) for runs in (runs_a, runs_b)] for seed in seeds]
     return [(x, y) for x, y in both if x and y and np.array_equal(x.labels, y.labels)]
 
 
@@ -130,38 +212,74 @@ def paired_tests(study: Study, pairs: Sequence[Pair]) -> str:
     """The section with a row for each pair; empty without pairs."""
     if not pairs:
         return ""
-    only_best, over_images = len(study.groups) > ALL_PAIRS_UP_TO, ""
+    only_best, over_images = len(study.groups) > ALL_ROWS_UP_TO, ""
+    tests = counted(len(different_tests(pairs)), "test")
     if any(pair.over_images for pair in pairs):
-        over_images = f"- {OVER_IMAGES}"
+        over_images = OVER_IMAGES
     elif study.epochs:
-        over_images = "- Only the chosen epoch has predictions: there are no tests over images here."
-    header = ["A", "B", "A − B", "95% interval", "seeds", "p over seeds", "only A / only B right", "p over images"]
-    rows = [pair_row(pair) for pair in pairs]
+        over_images = "Only the chosen epoch has predictions: there are no tests over images here."
+    within = plus_minus(pairs[0].margin)
+    header = ["A", "B", "A − B", "95% interval", "n", "verdict", "p", f"p, {within}", "could show"]
+    header += ["only A / only B right", "p over images"]
+    rows = [pair_row(pair) for pair in pairs if pair.a == study.best or not only_best]
+    notes = [
+        f"{OVER_SEEDS} {seeds_are_alike(correlation_of_seeds(study))}",
+        f"*p*: would other seeds also find a difference? *p, {within}*: may the means differ by {within} points or "
+        "more (two one-sided t-tests, TOST)? `compare.margin` sets these points.",
+        DETECTABLE if any(pair.over_seeds.detectable > 0 for pair in pairs) else "",
+        over_images,
+        f"In brackets: corrected for {tests}, all pairs of groups (Holm). The verdict goes by these.",
+    ]
     return paragraphs(
         "## Pair by pair",
-        f"With {len(study.groups)} groups only the best one is tested against each: A is {rows[0][0]}. The same runs "
+        f"Of {len(study.groups)} groups the table shows only the best against each: A is {rows[0][0]}. The same runs "
         "chose it as the best, which makes its lead look a little larger than it is."
         if only_best
         else "",
         markdown_table(
             "Differences in test accuracy, percentage points", header[only_best:], [row[only_best:] for row in rows]
         ),
-        f"- {OVER_SEEDS}\n{over_images}\n- In brackets: corrected for testing {counted(len(pairs), 'pair')} (Holm).",
+        "\n".join(f"- {note}" for note in notes if note),
     )
 
 
+def seeds_are_alike(correlation: Correlation) -> str:
+    if np.isnan(correlation.r):
+        return ""
+    return (
+        f"In this study the accuracies of the same seed in two groups correlate by r = {correlation.r:.2f} "
+        f"(mean of all pairs, p {equals(correlation.p)})."
+    ).replace("-", "−")
+
+
+def equals(p: float) -> str:
+    """`= 0.012` or `< 0.001`"""
+    return f"= {p_value(p)}".replace("= <", "<")
+
+
+def plus_minus(margin: float) -> str:
+    return f"±{100 * margin:g}"
+
+
 def pair_row(pair: Pair) -> list[Any]:
-    row: list[Any] = [code(pair.a), code(pair.b)]
-    if pair.over_seeds:
-        row += [points(pair.over_seeds.mean), interval(pair.over_seeds), pair.over_seeds.n]
-        row += [corrected(pair.over_seeds.p, pair.t_holm)]
-    else:
-        row += [NOTHING, NOTHING, 0, NOTHING]
-    only = NOTHING
+    difference, only = pair.over_seeds, NOTHING
+    n = f"{difference.n[0]} pairs" if len(difference.n) == 1 else " + ".join(map(str, difference.n))
     if tests := pair.over_images:
         means = sum(test.only_a for test in tests) / len(tests), sum(test.only_b for test in tests) / len(tests)
         only = " / ".join(number(each, 1).removesuffix(".0") for each in means)
-    return [*row, only, corrected(pair.images_p, pair.images_holm)]
+    contradiction = ", seeds contradict each other" * pair.contradicts_itself
+    row: list[Any] = [code(pair.a), code(pair.b), points(difference.mean), interval(difference.interval), n]
+    row.append(pair.verdict)
+    if pair.equal:
+        return [*row, *[NOTHING] * 3, only, NOTHING]
+    return [
+        *row,
+        corrected(difference.p, pair.p),
+        corrected(difference.equivalence_p(pair.margin), pair.equivalence_p),
+        number(100 * difference.detectable),
+        only,
+        corrected(mcnemar_over_seeds(pair.over_images), pair.images_p) + contradiction,
+    ]
 
 
 def disagreements(
@@ -179,7 +297,7 @@ def disagreements(
     if len(groups) < 2:
         return ""
     a, b = groups
-    both = common_predictions(study, predictions, a, b)
+    both = common_predictions(study.by_seed[a], study.by_seed[b], predictions)
     if not both:
         return ""
     seeds_right_a, seeds_right_b = (np.sum([pair[side].correct for pair in both], axis=0) for side in (0, 1))  # (N,)

@@ -31,13 +31,16 @@ from mnist_exp.analysis.pairs import (
     compare_pairs,
     different_images,
     disagreements,
+    equals,
     paired_tests,
+    plus_minus,
     read_predictions,
 )
 from mnist_exp.analysis.run_folders import Predictions
 from mnist_exp.analysis.runs import Study
 from mnist_exp.analysis.statistics import summarise, wilson_interval
 from mnist_exp.recipe import is_part_of_recipe
+from mnist_exp.result import RunResult
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ def write_report(
     name: str,
     start: Mapping[str, Any] | None = None,
     end: Mapping[str, Any] | None = None,
+    margin: float = 0.5,
     pictures: Callable[[str], NDArray[np.uint8] | None] = lambda _: None,
     command: str = "",
 ) -> Report:
@@ -65,6 +69,7 @@ def write_report(
 
     name: for the title.
     start, end: the two corners (factor -> level) whose gap is divided among the factors; None for no such section.
+    margin: percentage points below which a difference does not matter.
     pictures: takes a data fingerprint, returns that data's test images, uint8 (N, 28, 28), or None if it has none.
     command: what was typed to get the report.
 
@@ -73,7 +78,7 @@ def write_report(
     # What the sections share: the groups in pairs, and one line style a group for all figures.
     corners = check_corners(study, start, end)
     predictions = {} if study.epochs else read_predictions(study)
-    pairs = compare_pairs(study, predictions)
+    pairs = compare_pairs(study, predictions, margin=margin / 100)
     contrasted = corner_groups(study, corners)
     if len(contrasted) < 2:
         contrasted = [study.best, *(pair.b for pair in leads(study, pairs)[:1])]
@@ -107,42 +112,71 @@ def write_report(
 
 
 def answer(study: Study, pairs: Sequence[Pair]) -> str:
-    """A few sentences: which group is best, which groups equal it, and how sure its lead is."""
+    """A few sentences: which group is best, which groups equal it, how sure its lead is, and what validation says."""
     best, groups = study.best, study.groups
     accuracy = summarise(study.of(best)["test/acc"])
     among = " of the groups with several seeds" if best != groups[0] else ""
     rank = "a" if len(groups) == 1 else "the highest"
-    sentences = [f"{code(best)} has {rank} mean test accuracy{among}: **{percent(accuracy.mean)}** (n = {accuracy.n})."]
-    if equals := [code(pair.b) for pair in pairs if pair.a == best and pair.equal]:
-        sentences.append(f"{' and '.join(equals)} {'equal' if len(equals) > 1 else 'equals'} it with each common seed.")
+    failed = f"; {lost}" if (lost := failures(study, best)) else ""
+    sentences = [
+        f"{code(best)} has {rank} mean test accuracy{among}: **{percent(accuracy.mean)}** (n = {accuracy.n}{failed})."
+    ]
+    if same := [code(pair.b) for pair in pairs if pair.a == best and pair.equal]:
+        sentences.append(f"{' and '.join(same)} {'equal' if len(same) > 1 else 'equals'} it with each common seed.")
     if ahead := leads(study, pairs):
-        sentences.append(lead_sentence(ahead[0]))
-    return " ".join(sentences)
+        sentences += [lead_sentence(ahead[0]), choice_sentence(study)]
+    return " ".join(filter(None, sentences))
 
 
 def leads(study: Study, pairs: Sequence[Pair]) -> list[Pair]:
     """The best group paired with each group that does not equal it.
 
-    Pairs with several common seeds come first, since only these can be tested; among them the closest group is first.
+    Pairs that can be tested over seeds come first; among them the closest group is first.
     """
-    best = study.best
-    ahead = [pair for pair in pairs if pair.a == best and not pair.equal]
-    return sorted(ahead, key=lambda pair: pair.over_seeds is None or pair.over_seeds.n == 1)
+    ahead = [pair for pair in pairs if pair.a == study.best and not pair.equal]
+    return sorted(ahead, key=lambda pair: bool(np.isnan(pair.p)))
 
 
 def lead_sentence(pair: Pair) -> str:
-    if pair.over_seeds is None:
-        return f"The next is {code(pair.b)}. They have no seed in common, so they cannot be tested in pairs."
-    lead = f"The lead over the next, {code(pair.b)}, is **{points(pair.over_seeds.mean)} percentage points**"
-    seeds = counted(pair.over_seeds.n, "seed")
-    if np.isnan(pair.t_holm):
-        images = f" Over the test images McNemar's p is {p_value(pair.images_holm)} after Holm."
-        return (
-            f"{lead} with {seeds}: too little to say whether other seeds would agree.{images * bool(pair.over_images)}"
-        )
-    settled = "other seeds can be expected to agree" if pair.t_holm < 0.05 else "these seeds do not settle it"
-    test = f"paired t-test over {seeds}, p = {p_value(pair.t_holm)} after Holm".replace("= <", "<")
-    return f"{lead}, 95% interval {interval(pair.over_seeds)}: {settled} ({test})."
+    """What the runs say about the mean difference, about single runs, and about the margin."""
+    difference = pair.over_seeds
+    lead = f"The lead over the next, {code(pair.b)}, is **{points(difference.mean)} percentage points**"
+    if np.isnan(pair.p):
+        images = f" Over the test images McNemar's p is {p_value(pair.images_p)} after Holm." * bool(pair.over_images)
+        return f"{lead}: too few runs to say whether other seeds would agree.{images}"
+    test = "paired t-test" if len(difference.n) == 1 else "Welch's t-test"
+    said = [f"{lead}, 95% interval {interval(difference.interval)} ({test}, p {equals(pair.p)} after Holm)."]
+    new_runs = f"the next run of each differs by {interval(difference.prediction)} (95% prediction interval)"
+    if pair.differs and difference.prediction.low > 0:
+        said.append(f"Other seeds can be expected to agree: {new_runs}.")
+    elif pair.differs:
+        said.append(f"The means differ, but single runs can come out the other way: {new_runs}.")
+    elif not pair.within_margin:
+        said.append("These seeds do not settle it.")
+    if not pair.differs and difference.detectable > 0:
+        smallest = f"{100 * difference.detectable:.2f} points"
+        said.append(f"The smallest difference that so many runs could have shown is {smallest}.")
+    if pair.within_margin:
+        test = f"TOST, p {equals(pair.equivalence_p)} after Holm"
+        said.append(f"The means are equal within {plus_minus(pair.margin)} points ({test}).")
+    return " ".join(said)
+
+
+def choice_sentence(study: Study) -> str:
+    """Whether validation, by which recipes are chosen, agrees with the ranking by test accuracy."""
+    means = {group: study.of(group)["val/acc"].mean() for group in study.groups if several(study, group)}
+    if not means or np.isnan(list(means.values())).any():
+        return ""
+    chosen = max(means, key=lambda group: means[group])
+    if chosen == study.best:
+        return "Validation accuracy, by which to choose a recipe, ranks it first, too."
+    test = percent(study.of(chosen)["test/acc"].mean())
+    return f"Validation accuracy, by which to choose a recipe, ranks {code(chosen)} first (test accuracy {test})."
+
+
+def several(study: Study, group: str) -> bool:
+    """Whether the group can be the best: it has several seeds, or no group has."""
+    return len(study.of(group)) > 1 or len(study.of(study.best)) == 1
 
 
 # --- how each group did ----------------------------------------------------------------------------------------------
@@ -151,23 +185,39 @@ def lead_sentence(pair: Pair) -> str:
 def verdict(study: Study, predictions: Mapping[str, Predictions]) -> str:
     """The table of groups, and what its numbers are."""
     header = [code(factor) for factor in study.label_factors] or ["group"]
-    header += ["n", "test/acc, %", "std", "95% interval", "val/acc, %", "fit, s", "images/s"]
-    rows = [[*levels(study, group), *measurements(study.of(group), predictions)] for group in study.groups]
+    header += ["n", "failed", "test/acc, %", "std, seeds", "std, images", "95% interval", "val/acc, %", "fit, s"]
+    header += ["images/s"]
+    rows = [[*levels(study, group), *measurements(study, group, predictions)] for group in study.groups]
+    rows += [
+        [*levels(study, group), 0, failures(study, group), *[""] * (len(header) - len(study.label_factors or [0]) - 2)]
+        for group in study.failed_groups
+    ]
     table = markdown_table("Groups, the highest mean test accuracy first", header, rows)
     return paragraphs("## Verdict", table, verdict_notes(study, one_run=any("†" in str(row) for row in rows)))
 
 
 def levels(study: Study, group: str) -> list[str]:
     """The levels that the group's label spells out, a cell for each factor; else the label."""
-    return [code(level) for level in study.of(group)[study.label_factors].iloc[0]] or [code(group)]
+    row = study.frame[study.frame["group"] == group].iloc[0]
+    return [code(level) for level in row[study.label_factors]] or [code(group)]
+
+
+def failures(study: Study, group: str) -> str:
+    """`2 of 3 diverged`, `1 of 3 failed`; empty where none did."""
+    lost = study.failures(group)
+    if lost.empty:
+        return ""
+    diverged = lost["error"].str.contains("not finite").all()
+    return f"{len(lost)} of {len(lost) + len(study.of(group))} {'diverged' if diverged else 'failed'}"
 
 
 def settings(study: Study) -> str:
     """All settings in which the groups differ, where their labels do not spell these out."""
     if study.label_factors or study.settings.empty:
         return ""
-    one_run_each = study.finished.drop_duplicates("group").set_index("group")["run"][study.groups]
-    values = study.settings.loc[one_run_each].set_axis(study.groups)  # a row for each group
+    groups = [*study.groups, *study.failed_groups]
+    one_run_each = study.frame.drop_duplicates("group").set_index("group")["run"][groups]
+    values = study.settings.loc[one_run_each].set_axis(groups)  # a row for each group
     corner = "group"
     if len(values) < len(values.columns):
         values, corner = values.T, "setting"
@@ -176,8 +226,9 @@ def settings(study: Study) -> str:
     return paragraphs("## What differs", markdown_table("Settings that are not the same in all groups", header, rows))
 
 
-def measurements(runs: pd.DataFrame, predictions: Mapping[str, Predictions]) -> list[Any]:
+def measurements(study: Study, group: str, predictions: Mapping[str, Predictions]) -> list[Any]:
     """The cells of a group from `n` to `images/s`. One run has its interval over images, marked †."""
+    runs = study.of(group)
     test = summarise(runs["test/acc"])
     low, high, mark = test.low, test.high, ""
     if test.n == 1 and (known := predictions.get(runs["run"].iloc[0])):
@@ -185,24 +236,53 @@ def measurements(runs: pd.DataFrame, predictions: Mapping[str, Predictions]) -> 
         mark = " †"
     between = NOTHING if np.isnan(low) else f"[{100 * max(low, 0):.2f}, {100 * min(high, 1):.2f}]{mark}"
     val, fit, pace = (runs[key].mean() for key in ("val/acc", "fit_seconds", "images_per_second"))
-    accuracies = [number(100 * test.mean), number(100 * test.std), between, number(100 * val)]
-    return [test.n, *accuracies, number(fit, 1), number(pace, 0)]
+    mean = number(100 * test.mean) + " ‡" * (not study.failures(group).empty)
+    stds = [number(100 * std) for std in (test.std, std_over_images(study, runs))]
+    accuracies = [mean, *stds, between, number(100 * val)]
+    return [test.n, failures(study, group), *accuracies, number(fit, 1), number(pace, 0)]
+
+
+def std_over_images(study: Study, runs: pd.DataFrame) -> float:
+    """How much the accuracy of one of these runs would vary with other test images (binomial). NaN if unknown."""
+    tested = [study.results[run].data.get("test") for run in runs["run"]]
+    n = np.array([each if type(each) is int and each > 0 else np.nan for each in tested])
+    return float(np.sqrt((runs["test/acc"] * (1 - runs["test/acc"]) / n).mean(skipna=False)))
 
 
 def verdict_notes(study: Study, *, one_run: bool) -> str:
-    notes = ["Standard deviations and intervals (t, cut at 100) are over seeds."]
-    if len({frozenset(study.of(group)["seed"]) for group in study.groups}) > 1:
-        notes.append("The groups did not all run the same seeds. The pairs below compare common seeds: trust these.")
+    notes = [
+        "*std, seeds*: how much a run's accuracy varies with the seed, on the same test images. *std, images*: how "
+        "much it would vary with other test images, as many as these. Intervals (t, cut at 100) are over seeds."
+    ]
+    if any(not study.failures(group).empty for group in study.groups):
+        notes.append("‡ The mean of the runs that finished. It leaves out those that failed, so it flatters the group.")
     if one_run:
         notes.append("† One run: its interval is over test images (Wilson), and says nothing about other seeds.")
+    return " ".join([*notes, *weights_tested(study)])
+
+
+def weights_tested(study: Study) -> list[str]:
+    """Sentences on what validation has chosen."""
     if study.epochs:
-        notes.append("Accuracies are of the weights right after the given epoch, not of those that validation chose.")
-    elif study.finished["val/acc"].isna().all():
-        notes.append("No images were held out for validation: each run was tested with its last weights.")
-    else:
-        notes.append("Each run was tested with the weights that validation chose.")
-        notes.append("Choose a recipe by val/acc: its test/acc then stays an unbiased estimate.")
-    return " ".join(notes)
+        return ["Accuracies are of the weights right after the given epoch, not of those that validation chose."]
+    if study.finished["val/acc"].isna().all():
+        return ["No images were held out for validation: each run was tested with its last weights."]
+    results = [study.results[run] for run in study.finished["run"]]
+    advice = "The order of the table is by test accuracy. Choose a recipe by val/acc: its test/acc then stays unbiased."
+    if all(tests_last_weights(result) for result in results):
+        return ["Each run was tested with its last weights.", advice]
+    earlier = sum(bool(result.history) and result.epoch != result.history[-1]["epoch"] for result in results)
+    which = f"not of the last epoch in {earlier} of {counted(len(results), 'run')}" if earlier else "always the last"
+    return [f"Each run was tested with the weights that validation chose: {which}.", advice]
+
+
+def tests_last_weights(result: RunResult) -> bool:
+    """Whether the run's settings say so: no callback chooses a best epoch."""
+    callbacks = result.config.get("callbacks")
+    if not isinstance(callbacks, dict):
+        return False
+    best = callbacks.get("best")
+    return not isinstance(best, dict) or best.get("monitor") is None
 
 
 # --- what it looks like ----------------------------------------------------------------------------------------------
@@ -254,7 +334,7 @@ def left_out_counts(study: Study) -> list[str]:
 
 
 def runs_left_out(study: Study) -> str:
-    lost = left_out(study)
+    lost = left_out(study).drop_duplicates(["run", "status", "error"])
     if lost.empty:
         return ""
     rows = [[code(run), code(status), code(why)] for run, status, why in lost[["run", "status", "error"]].to_numpy()]

@@ -43,6 +43,12 @@ class Run(NamedTuple):
     reason: str | None = None
     result: RunResult | None = None
 
+    @property
+    def ended(self) -> RunResult | None:
+        """The result of a finished run, or of a failed one whose recipe is known."""
+        counts = self.status == "finished" or (self.status == "failed" and self.result and self.result.config)
+        return self.result if counts else None
+
 
 class Predictions(NamedTuple):
     """A run's answers on its test set."""
@@ -123,12 +129,18 @@ def read_predictions_file(folder: Path) -> Predictions | None:
 
 
 def mark_repeated(runs: Mapping[str, Run]) -> dict[str, Run]:
-    """Of finished runs with the same recipe and seed only the newest stays `finished`; the others are `repeated`."""
+    """Of runs with the same recipe and seed the newest finished one counts, else the newest failed one.
+
+    The others are `repeated`.
+    """
+
+    def worth(run: tuple[str, RunResult]) -> tuple[bool, float]:
+        folder, result = run
+        return result.status == "finished", (Path(folder) / RESULT_FILE).stat().st_mtime
+
     marked, newest = dict(runs), dict[Any, str]()
-    finished = [folder for folder, run in runs.items() if run.status == "finished"]
-    for folder in sorted(finished, key=lambda folder: (Path(folder) / RESULT_FILE).stat().st_mtime):
-        result = runs[folder].result
-        assert result is not None, "a finished run has a result"
+    ended = [(folder, run.ended) for folder, run in runs.items() if run.ended]
+    for folder, result in sorted(ended, key=worth):
         recipe = frozenset(setting for setting in flatten(result.config) if is_part_of_recipe(setting[0]))
         if earlier := newest.get((result.seed, recipe)):
             marked[earlier] = Run("repeated", f"run again as {folder}, which counts", runs[earlier].result)

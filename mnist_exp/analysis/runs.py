@@ -1,6 +1,7 @@
 """Gather runs into a `Study`: one table with a row for each run, grouped by recipe.
 
-A run that cannot be used keeps its row, with its status and the reason; the comparison is of the others.
+A run that cannot be used keeps its row, with its status and the reason; the comparison is of the others. A failed run
+is counted in its group, because the mean of the survivors alone flatters a recipe with which other runs diverge.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,11 +34,11 @@ class Study:
 
     factors: the settings that tell the groups apart, as columns of `frame` (see factors.py).
     frame: a row for each run (for each run and epoch where milestones are compared): `run` is its folder, then
-        `status`, `group`, the factors, `seed`, metrics, ... Only rows with the status `finished` were measured, and
-        only they have a group. The other statuses are `failed`, `interrupted`, `unfinished`, `unreadable`,
-        `untested`, `repeated` and `borrowed`.
-    results: the result.json of each finished run, by `run`.
-    settings: all settings that differ, a row for each finished run (by `run`) and a column for each setting.
+        `status`, `group`, the factors, `seed`, metrics, ... Only rows with the status `finished` were measured. They
+        have a group, and so have `failed` ones whose recipe is known. The other statuses are `interrupted`,
+        `unfinished`, `unreadable`, `untested`, `repeated` and `borrowed`.
+    results: the result.json of each run that is finished or failed, by `run`.
+    settings: all settings that differ, a row for each of these runs (by `run`) and a column for each setting.
     epochs: the milestones that are compared, empty for the tested checkpoints.
     borrowing: a sentence for each factor across which runs were borrowed, or were not, and why.
     """
@@ -61,7 +62,7 @@ class Study:
 
     @cached_property
     def groups(self) -> list[str]:
-        """The labels of all groups, the highest mean test accuracy first."""
+        """The labels of the groups with a finished run, the highest mean test accuracy first."""
         means = self.finished.groupby("group", sort=False)["test/acc"].mean()
         return list(means.sort_values(ascending=False, kind="stable").index)
 
@@ -70,8 +71,24 @@ class Study:
         """The first group with several seeds, because a single seed may be lucky. Without such a group, the first."""
         return next((group for group in self.groups if len(self.of(group)) > 1), self.groups[0])
 
+    @cached_property
+    def failed_groups(self) -> list[str]:
+        """The labels of the groups whose runs all failed."""
+        labels = self.frame["group"].dropna().unique()
+        return [label for label in labels if label not in self.groups]
+
+    def failures(self, group: str) -> pd.DataFrame:
+        """The rows of a group's failed runs, a run once."""
+        failed = self.frame[(self.frame["group"] == group) & (self.frame["status"] == "failed")]
+        return failed.drop_duplicates("run")
+
+    @cached_property
+    def by_seed(self) -> dict[str, pd.DataFrame]:
+        """The rows of each group's finished runs, with the seed as index."""
+        return {str(group): runs.set_index("seed") for group, runs in self.finished.groupby("group", sort=False)}
+
     def of(self, group: str) -> pd.DataFrame:
-        """The rows of a group."""
+        """The rows of a group's finished runs."""
         return self.finished[self.finished["group"] == group]
 
     def curves(self) -> pd.DataFrame:
@@ -95,21 +112,22 @@ def collect(paths: Sequence[Path], *, epochs: Sequence[int] = (), borrow: Sequen
     Raises ValueError where a folder is missing, no run is finished, or a factor or epoch is unknown.
     """
     runs = mark_repeated({str(folder): read_run(folder) for folder in find_runs(paths)})
-    results = {folder: run.result for folder, run in runs.items() if run.status == "finished" and run.result}
-    if not results:
+    results = {folder: run.ended for folder, run in runs.items() if run.ended}
+    if not any(result.status == "finished" for result in results.values()):
         reasons = "; ".join(f"{folder}: {run.reason}" for folder, run in runs.items())
         raise ValueError(f"of {counted(len(runs), 'run')} none is finished ({reasons[:500]})")
 
     columns = factors_of(list(results.values()))
-    frame = table_of(runs, columns, epochs)
+    levels = dict(zip(results, zip(*columns.values(), strict=True), strict=True)) if columns else {}
+    frame = table_of(runs, {run: dict(zip(columns, each, strict=True)) for run, each in levels.items()}, epochs)
     if epochs and (frame["status"] != "finished").all():
         raise ValueError(no_such_milestone(epochs, list(results.values())))
 
     factors = [*columns, *([EPOCHS] if len(epochs) > 1 else [])]
-    finished = frame["status"] == "finished"
-    levels = {factor: tuple(frame.loc[finished, factor]) for factor in factors}
+    grouped = frame["status"].isin(["finished", "failed"]) & frame["run"].isin(results)
+    levels_by_factor = {factor: tuple(frame.loc[grouped, factor]) for factor in factors}
     frame["group"] = None
-    frame.loc[finished, "group"] = label_groups(levels, [results[run] for run in frame.loc[finished, "run"]])
+    frame.loc[grouped, "group"] = label_groups(levels_by_factor, [results[run] for run in frame.loc[grouped, "run"]])
 
     borrowing: list[str] = []
     for factor in borrow:
@@ -132,17 +150,17 @@ def factors_of(results: Sequence[RunResult]) -> dict[str, Levels]:
     return {f"config.{name}" if name in taken or "/" in name else name: column for name, column in factors.items()}
 
 
-def table_of(runs: Mapping[str, Run], factors: Mapping[str, Levels], epochs: Sequence[int]) -> pd.DataFrame:
-    """A row for each run, or for each finished run and epoch. The factors have a level for each finished run."""
+def table_of(runs: Mapping[str, Run], levels: Mapping[str, Mapping[str, str]], epochs: Sequence[int]) -> pd.DataFrame:
+    """A row for each run, or for each run and epoch where milestones are compared. levels: of each factor, by run."""
     rows: list[dict[str, Any]] = []
-    levels = zip(*factors.values(), strict=True)
     for folder, run in runs.items():
-        row = row_of(folder, run)
-        if run.status != "finished" or run.result is None:
+        row = row_of(folder, run) | dict(levels.get(folder, {}))
+        if not epochs or run.ended is None:
             rows.append(row)
-            continue
-        row |= dict(zip(factors, next(levels, ()), strict=True))
-        rows += milestone_rows(row, run.result, epochs) if epochs else [row]
+        elif run.status == "finished":
+            rows += milestone_rows(row, run.ended, epochs)
+        else:
+            rows += [{**row, EPOCHS: str(epoch)} for epoch in epochs]
     return pd.DataFrame(rows)
 
 

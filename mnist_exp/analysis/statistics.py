@@ -2,24 +2,23 @@
 
 An accuracy can change for two reasons, and each has its own functions:
 
-- Another *seed*. `summarise`, `paired_difference` and the effects of a `Factorial` give t intervals over seeds.
+- Another *seed*. `summarise` is about one group of runs, `Difference` about two.
 - Other *test images*. `wilson_interval` gives the interval of one run, `mcnemar` tests a pair of runs.
 """
 
-from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations, product
+from collections.abc import Mapping, Sequence
 from math import sqrt
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, comb, ndtri, stdtr, stdtrit  # scipy.stats would triple the import time
+from scipy.special import bdtr, nctdtrinc, ndtr, ndtri, stdtr, stdtrit  # scipy.stats would triple the import time
 
-CONFIDENCE = 0.95
+ALPHA = 0.05
+CONFIDENCE = 1 - ALPHA
 UPPER_QUANTILE = (1 + CONFIDENCE) / 2
+POWER = 0.8
 
 
 class Summary(NamedTuple):
@@ -32,15 +31,70 @@ class Summary(NamedTuple):
     high: float
 
 
-class Difference(NamedTuple):
-    """A `Summary` of paired differences, and the p-value of the paired t-test."""
-
-    mean: float
-    std: float
-    n: int
+class Interval(NamedTuple):
     low: float
     high: float
+
+
+class Difference(NamedTuple):
+    """The mean of group a minus that of group b, over seeds: what a t distribution says about it.
+
+    Everything but the mean is NaN where the runs do not tell how much the difference varies: there is one run, or all
+    runs of a group agree (a standard deviation of 0 would claim certainty).
+    """
+
+    mean: float
+    n: tuple[int, ...]  # the runs of a and of b; one number, of pairs, where it is taken seed by seed
+    error: float  # the standard error of the mean difference
+    df: float  # its degrees of freedom
+    new_error: float  # the standard error if it predicts the difference of two new runs
+    new_df: float
+
+    @property
+    def interval(self) -> Interval:
+        """Of the difference between the means of all possible seeds."""
+        return _t_interval(self.mean, self.error, self.df)
+
+    @property
+    def prediction(self) -> Interval:
+        """Of the difference between one new run of a and one of b: other seeds can be expected to fall into it."""
+        return _t_interval(self.mean, self.new_error, self.new_df)
+
+    @property
+    def p(self) -> float:
+        """The two-sided t-test: do both groups have the same mean? 1 where all runs are equal."""
+        if self.error == 0:
+            return 1.0
+        return float(2 * stdtr(self.df, -abs(self.mean) / self.error))
+
+    def equivalence_p(self, margin: float) -> float:
+        """Two one-sided tests (TOST, Schuirmann 1987): is the difference as large as `margin`, or larger?
+
+        A small p says that the means are equal within the margin.
+        """
+        if self.error == 0:
+            return 0.0
+        return float(stdtr(self.df, (abs(self.mean) - margin) / self.error))
+
+    @property
+    def detectable(self) -> float:
+        """The smallest true difference that as many runs with this spread find with a probability of 80% (p < 0.05)."""
+        return self.error * float(nctdtrinc(self.df, 1 - POWER, stdtrit(self.df, UPPER_QUANTILE)))
+
+
+class Correlation(NamedTuple):
+    """How alike the same seeds do in different groups: the mean correlation, and the p-value of none (one-sided)."""
+
+    r: float
     p: float
+
+    def favours_pairs(self, n: int) -> bool:
+        """Whether n runs a group are better compared seed by seed than as independent runs.
+
+        Pairs take a factor of 1 - r off the variance, and half of the degrees of freedom.
+        """
+        t_paired, t_independent = stdtrit([n - 1, 2 * n - 2], UPPER_QUANTILE)
+        return self.p < ALPHA and bool((1 - self.r) * t_paired**2 < t_independent**2)
 
 
 class McNemar(NamedTuple):
@@ -49,6 +103,11 @@ class McNemar(NamedTuple):
     only_a: int
     only_b: int
     p: float
+
+    @property
+    def p_a_better(self) -> float:
+        """The one-sided p-value: small where a got more images right than chance explains."""
+        return self.p / 2 if self.only_a >= self.only_b else 1 - self.p / 2
 
 
 def summarise(values: ArrayLike) -> Summary:
@@ -103,11 +162,20 @@ def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> McNemar:
     return McNemar(only_a, only_b, float(p))
 
 
-def paired_difference(a: Mapping[int, float] | pd.Series, b: Mapping[int, float] | pd.Series) -> Difference:
-    """The mean of a - b over the seeds that both have (seed -> metric), and the paired t-test.
+def mcnemar_over_seeds(tests: Sequence[McNemar]) -> float:
+    """One p-value for the tests of several seeds. NaN without a test.
 
-    p is 1 where all pairs are equal. It is NaN where a t-test is not possible: with one pair, or where the difference
-    is the same for every seed (a standard deviation of 0 would claim certainty).
+    The tests use the same images, so they depend on each other. Twice the median of their p-values is valid however
+    they do (Rüger 1978). It is taken for each direction alone: seeds that contradict each other give no small p.
+    """
+    if len(tests) < 2:
+        return tests[0].p if tests else np.nan
+    a_better = np.array([test.p_a_better for test in tests])
+    return min(1.0, 2 * 2 * float(min(np.median(a_better), np.median(1 - a_better))))
+
+
+def paired_difference(a: Mapping[int, float] | pd.Series, b: Mapping[int, float] | pd.Series) -> Difference:
+    """The mean of a - b over the seeds that both have (seed -> metric), each seed being a pair.
 
     Raises ValueError without a common seed, and for a seed that occurs twice.
     """
@@ -118,14 +186,61 @@ def paired_difference(a: Mapping[int, float] | pd.Series, b: Mapping[int, float]
     if seeds.empty:
         raise ValueError(f"no seed in common: one group has {a.index.tolist()}, the other {b.index.tolist()}")
     differences = (a.loc[seeds] - b.loc[seeds]).to_numpy()
-    summary = summarise(differences)
-    if summary.n > 1 and not differences.any():
-        p = 1.0
-    elif np.ptp(differences) <= 1e-12 * a.loc[seeds].abs().max():  # equal but for rounding
-        p = np.nan
-    else:
-        p = float(2 * stdtr(summary.n - 1, -abs(summary.mean) / (summary.std / sqrt(summary.n))))
-    return Difference(*summary, p)
+    return _difference(float(differences.mean()), [differences], scale=a.loc[seeds].abs().max())
+
+
+def welch_difference(a: ArrayLike, b: ArrayLike) -> Difference:
+    """The mean of a minus the mean of b for independent runs, whose spreads may differ (Welch 1947).
+
+    Raises ValueError without a value in one of them.
+    """
+    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if not x.size or not y.size:
+        raise ValueError("there is no difference without a finished run in each group")
+    return _difference(float(x.mean() - y.mean()), [x, y], scale=np.abs([*x, *y]).max())
+
+
+def _difference(mean: float, samples: Sequence[NDArray[np.float64]], *, scale: float) -> Difference:
+    """samples: whose means make up the difference. scale: of the values that were subtracted, for rounding errors."""
+    n = tuple(x.size for x in samples)
+    if min(n) < 2:
+        return Difference(mean, n, *[np.nan] * 4)
+    variances = np.array([x.var(ddof=1) for x in samples])
+    if np.sqrt(variances.sum()) <= 1e-12 * scale:
+        return Difference(mean, n, *[0.0 if abs(mean) <= 1e-12 * scale else np.nan] * 4)
+    of_mean, of_new = variances / n, variances * (1 + 1 / np.array(n))
+    return Difference(mean, n, *_error_and_df(of_mean, n), *_error_and_df(of_new, n))
+
+
+def _error_and_df(variances: NDArray[np.float64], n: Sequence[int]) -> tuple[float, float]:
+    """The standard error of a sum of estimates, and its degrees of freedom (Satterthwaite 1946)."""
+    total = variances.sum()
+    return float(np.sqrt(total)), float(total**2 / (variances**2 / (np.array(n) - 1)).sum())
+
+
+def _t_interval(mean: float, error: float, df: float) -> Interval:
+    half_width = error and error * float(stdtrit(df, UPPER_QUANTILE))
+    return Interval(mean - half_width, mean + half_width)
+
+
+def seed_correlation(values: pd.DataFrame) -> Correlation:
+    """The mean correlation of all pairs of groups over their common seeds. NaN where no pair has two seeds.
+
+    values: a row for each seed, a column for each group, NaN where a run is missing. Groups with equal values, such as
+        those that read the same pixels from two sources, count once.
+
+    Without a true correlation, a pair's r has mean 0 and variance 1 / (n - 1), whatever the distribution, and the pairs
+    are not correlated with each other (as under random permutations of each group's seeds). So r has a known standard
+    error.
+    """
+    values = values.loc[:, ~values.T.duplicated()]
+    r, present = values.corr(min_periods=2).to_numpy(), values.notna().to_numpy(dtype=int)
+    pairs = np.triu(~np.isnan(r), k=1)
+    if not pairs.any():
+        return Correlation(np.nan, np.nan)
+    mean, n = float(r[pairs].mean()), (present.T @ present)[pairs]
+    error = sqrt((1 / (n - 1)).sum()) / pairs.sum()
+    return Correlation(mean, float(ndtr(-mean / error)))
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -135,111 +250,6 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     factors = np.arange(order.size, 0, -1)
     p[order] = np.maximum.accumulate(p[order] * factors).clip(max=1)
     return p
-
-
-def missing_runs(
-    frame: pd.DataFrame, levels: Mapping[str, Iterable[Hashable]], *, value: str, seed: str = "seed"
-) -> list[dict[str, Any]]:
-    """The runs, each as {seed: ..., factor: level, ...}, that `frame` lacks for a full factorial over `levels`.
-
-    frame: a row for each run. A run whose value is NaN did not finish and counts as missing.
-    levels: of each factor. A full factorial has each seed of `frame` with every combination of levels. None and NaN
-        are the same level, because pandas may turn the first into the second.
-    """
-    columns = [seed, *levels]
-    runs = _values_by_run(frame, columns, value)
-    wanted = product(frame[seed].unique().tolist(), *levels.values())
-    return [dict(zip(columns, run, strict=True)) for run in wanted if _key(run) not in runs]
-
-
-@dataclass(frozen=True, eq=False)
-class Factorial:
-    """A full factorial with two levels for each factor: which factor makes the difference?
-
-    The two corners, `start` and `end`, differ in k factors. There are runs for all 2^k combinations of their levels,
-    with the same seeds. Every effect is computed for each seed and then summarised, so that its interval tells how
-    much it depends on the seed.
-    """
-
-    factors: tuple[str, ...]
-    seeds: tuple[int, ...]
-    left_out: tuple[int, ...]  # seeds that lack a combination
-    values: NDArray[np.float64]  # (S, 2, ..., 2): a seed, then for each factor 0 (start) or 1 (end)
-
-    @classmethod
-    def from_runs(
-        cls,
-        frame: pd.DataFrame,
-        *,
-        value: str,
-        start: Mapping[str, Hashable],
-        end: Mapping[str, Hashable],
-        seed: str = "seed",
-    ) -> Self:
-        """Picks the runs between two corners (factor -> level) from a frame with one row per run.
-
-        Runs at other levels are ignored, and a seed that lacks a combination is left out.
-
-        Raises ValueError where the corners do not match, no seed is complete, or two runs have the same seed and
-        levels.
-        """
-        if start.keys() != end.keys() or any(start[factor] == end[factor] for factor in start):
-            raise ValueError(f"the corners must give the same factors different levels: {dict(start)}, {dict(end)}")
-        levels = {factor: (start[factor], end[factor]) for factor in start}
-        missing = missing_runs(frame, levels, value=value, seed=seed)
-        left_out = tuple(dict.fromkeys(run[seed] for run in missing))
-        seeds = tuple(s for s in frame[seed].unique().tolist() if s not in left_out)
-        if not seeds:
-            raise ValueError(
-                f"no seed has finished all {2 ** len(levels)} cells of {' x '.join(levels)}; run the {len(missing)} "
-                f"missing ones, first {'; '.join(map(_describe, missing[:3]))}"
-            )
-        runs = _values_by_run(frame, [seed, *levels], value)
-        values = np.array([runs[_key(run)] for run in product(seeds, *levels.values())])
-        return cls(tuple(levels), seeds, left_out, values.reshape(-1, *(2,) * len(levels)))
-
-    def gap(self) -> Summary:
-        """The value at the end corner minus the value at the start corner."""
-        return summarise(self._gap())
-
-    def main_effects(self) -> dict[str, Summary]:
-        """The mean over all cells with a factor at `end` minus the mean over those with it at `start`.
-
-        These and the interactions are the contrasts of Box, Hunter & Hunter 2005, chapter 5.
-        """
-        return {factor: summarise(self._switch(factor).mean(axis=1)) for factor in self.factors}
-
-    def interactions(self) -> dict[tuple[str, str], Summary]:
-        """Half the difference between the effect of one factor with the other at `end` and its effect at `start`.
-
-        For two factors that is (v11 - v10 - v01 + v00) / 2; it is averaged over further factors. It is 0 where effects
-        add up.
-        """
-        return {pair: summarise(self._switch(*pair).mean(axis=1) / 2) for pair in combinations(self.factors, 2)}
-
-    def shapley(self) -> dict[str, Summary]:
-        """Each factor's share of the gap; the shares add up to it exactly.
-
-        A share is what switching the factor from `start` to `end` adds, averaged over all k! orders in which the
-        factors can be switched (Shapley 1953; Shorrocks 2013 for decompositions). It equals the main effect as long
-        as factors interact at most in pairs. With interactions of three, main effects no longer add up to the gap.
-        """
-        others_at_end = np.indices((2,) * (len(self.factors) - 1)).sum(axis=0).ravel()
-        weights = 1 / (len(self.factors) * comb(len(self.factors) - 1, others_at_end))
-        shares = {factor: self._switch(factor) @ weights for factor in self.factors}
-        assert np.allclose(sum(shares.values()), self._gap(), rtol=1e-9, atol=1e-9)
-        return {factor: summarise(share) for factor, share in shares.items()}
-
-    def _gap(self) -> NDArray[np.float64]:  # (S,)
-        cells = self.values.reshape(len(self.seeds), -1)
-        return cells[:, -1] - cells[:, 0]
-
-    def _switch(self, *factors: str) -> NDArray[np.float64]:  # (S, 2^others)
-        """What switching the factors from `start` to `end` adds, for each seed and each setting of the others."""
-        added = self.values
-        for factor in factors:
-            added = np.diff(added, axis=1 + self.factors.index(factor))
-        return added.reshape(len(self.seeds), -1)
 
 
 def confusion_counts(preds: ArrayLike, labels: ArrayLike) -> NDArray[np.int64]:
@@ -272,24 +282,3 @@ def expected_calibration_error(probs: ArrayLike, labels: ArrayLike, *, bins: int
     table["count"] = images["bin"].value_counts().reindex(range(bins), fill_value=0)
     gaps = (table["accuracy"] - table["confidence"]).abs()
     return float((gaps * table["count"]).sum() / len(images)), table
-
-
-def _values_by_run(frame: pd.DataFrame, columns: Sequence[str], value: str) -> dict[tuple[Hashable, ...], float]:
-    """The values of the finished runs, each under its seed and levels. Two runs alike are an error."""
-    finished = frame[frame[value].notna()]
-    keys = [_key(row) for row in finished[list(columns)].itertuples(index=False, name=None)]
-    repeated = next((key for key, count in Counter(keys).items() if count > 1), None)
-    if repeated is not None:
-        raise ValueError(
-            f"several runs have {_describe(dict(zip(columns, repeated, strict=True)))}: "
-            "keep one of them, or name the factor in which they differ"
-        )
-    return dict(zip(keys, finished[value].tolist(), strict=True))
-
-
-def _key(levels: Iterable[Any]) -> tuple[Hashable, ...]:
-    return tuple(None if pd.isna(level) else level for level in levels)
-
-
-def _describe(run: Mapping[str, Hashable]) -> str:
-    return ", ".join(f"{name}={level}" for name, level in run.items())

@@ -167,6 +167,7 @@ RANGES = {
     "suite.photo": AUTO_OR_BOOL,
     "device": DEVICE,
     "port": between(0, 65_535),
+    "compare.margin": ABOVE_ZERO,
     "compare.epochs": list_of(between(1, MAX_EPOCHS)),
     **{
         f"bench.{key}": between(1, 1000)

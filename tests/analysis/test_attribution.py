@@ -4,6 +4,7 @@ python -m pytest tests/analysis/test_attribution.py -v
 """
 
 import re
+from itertools import product
 
 import pytest
 from made_runs import make_factorial, make_failed_run, make_run
@@ -31,15 +32,33 @@ def rows(text, caption):
     return {first: rest for first, *rest in cells}
 
 
+def with_part(effect, part):
+    """The cells of a share, its part of the gap, and an equal main effect."""
+    return [effect, part, effect]
+
+
 def test_shares_main_effects_and_interactions_are_those_by_hand(factorial):
     text = section(factorial)
     # Of the model: 6.1 points with images, 8.1 with CSV. Of the data: 0 with mlp, 2 with cnn.
     assert rows(text, "Effects") == {
-        "model": ["mlp", "cnn", "+7.10", "[+6.85, +7.35]", "88%", "+7.10", "[+6.85, +7.35]"],
-        "data": ["image", "csv", "+1.00", "[+1.00, +1.00]", "12%", "+1.00", "[+1.00, +1.00]"],
-        "the gap": ["", "", "+8.10", "[+7.85, +8.35]", "100%", "", ""],
+        "model": [
+            "mlp",
+            "cnn",
+            "+6.10 [+5.85, +6.35]",
+            "+8.10 [+7.85, +8.35]",
+            *with_part("+7.10 [+6.85, +7.35]", "88%"),
+        ],
+        "data": [
+            "image",
+            "csv",
+            "0.00 [0.00, 0.00]",
+            "+2.00 [+2.00, +2.00]",
+            *with_part("+1.00 [+1.00, +1.00]", "12%"),
+        ],
+        "the gap": ["", "", "", "", "+8.10 [+7.85, +8.35]", "100%", ""],
     }
-    assert rows(text, "Interactions") == {"data × model": ["+1.00", "[+1.00, +1.00]"]}
+    assert rows(text, "Interactions") == {"data × model": ["+1.00 [+1.00, +1.00]"]}
+    assert "The largest interaction of two factors is data × model: +1.00 [+1.00, +1.00]." in text
     assert (
         "From `data=image model=mlp` to `data=csv model=cnn` test accuracy changes by **+8.10 percentage points**, "
         "95% interval [+7.85, +8.35]. The factors' shares add up to this gap: model +7.10, data +1.00." in text
@@ -49,7 +68,9 @@ def test_shares_main_effects_and_interactions_are_those_by_hand(factorial):
 
 def test_from_the_better_to_the_worse_all_signs_turn(factorial):
     text = section(factorial, END, START)
-    assert rows(text, "Effects")["model"][2:5] == ["−7.10", "[−7.35, −6.85]", "88%"]
+    assert rows(text, "Effects")["model"][2:] == [
+        "−8.10 [−8.35, −7.85]", "−6.10 [−6.35, −5.85]", *with_part("−7.10 [−7.35, −6.85]", "88%")
+    ]  # fmt: skip
     assert "model −7.10, data −1.00" in text
 
 
@@ -59,7 +80,7 @@ def test_a_factor_against_the_gap_has_a_negative_part_of_it(tmp_path):
             acc = 0.8 + 0.04 * (model == "cnn") - 0.02 * (data == "csv")
             make_run(tmp_path / f"{data}{model}", f"data={data}", f"model={model}", acc=acc)
     text = section(collect([tmp_path]))
-    assert [row[4 - 1] for row in rows(text, "Effects").values()] == ["200%", "−100%", "100%"]
+    assert [row[-2] for row in rows(text, "Effects").values()] == ["200%", "−100%", "100%"]
     assert "changes by **+2.00 percentage points**. The" in text  # one seed has no interval
 
 
@@ -69,7 +90,25 @@ def test_no_gap_has_no_parts(tmp_path):
     text = section(collect([tmp_path]), {"data": "image"}, {"data": "csv"})
     assert "changes by **0.00 percentage points**" in text
     assert "100%" not in text
-    assert "Interactions of" not in text  # there is one factor
+    assert "nteraction" not in text.replace("An interaction of two", "")  # there is one factor
+
+
+def test_interactions_of_two_and_three_factors_stand_in_the_order_of_their_size(tmp_path):
+    for data, model, lr in product(("image", "csv"), ("mlp", "cnn"), ("0.001", "0.1")):
+        acc = 0.5 + 0.1 * (model == "cnn") * (lr == "0.1") - 0.2 * (data == "csv") * (model == "cnn") * (lr == "0.1")
+        make_run(tmp_path / f"{data}{model}{lr}", f"data={data}", f"model={model}", f"optimizer.lr={lr}", acc=acc)
+    corners = [
+        {"data": d, "model": m, "optimizer.lr": lr} for d, m, lr in (("image", "mlp", 0.001), ("csv", "cnn", 0.1))
+    ]
+    text = section(collect([tmp_path]), *corners)
+    # Of three: half of half of -20 points. Of model and lr: half of 10 points with images, and of -10 with CSV.
+    assert rows(text, "Interactions") == {
+        "data × model": ["−5.00"],
+        "data × optimizer.lr": ["−5.00"],
+        "data × model × optimizer.lr": ["−5.00"],
+        "model × optimizer.lr": ["0.00"],
+    }
+    assert "The largest interaction of two factors is data × model: −5.00." in text
 
 
 def test_a_seed_without_all_combinations_is_left_out_by_name(factorial, tmp_path):

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import scipy.stats
 from made_runs import make_run
+from statsmodels.stats.multitest import multipletests
 
 from mnist_exp.analysis.pairs import (
-    ALL_PAIRS_UP_TO,
+    ALL_ROWS_UP_TO,
     PICTURES_A_ROW,
     Pair,
     compare_pairs,
+    correlation_of_seeds,
     different_images,
     disagreements,
     only_right,
@@ -24,11 +26,15 @@ from mnist_exp.analysis.pairs import (
 from mnist_exp.analysis.report import write_report
 from mnist_exp.analysis.run_folders import Predictions
 from mnist_exp.analysis.runs import collect
-from mnist_exp.analysis.statistics import Difference, McNemar
+from mnist_exp.analysis.statistics import Difference, McNemar, mcnemar_over_seeds
 
 
-def over_seeds(mean=0.0, std=0.0):
-    return Difference(mean, std, 3, mean - std, mean + std, 0.5)
+def difference_of(mean, error, *, n=(3, 3), df=4.0):
+    return Difference(mean, n, error, df, 2 * error, df)
+
+
+def pair_of(*, tests=(), difference=None, equal=False, **p_values):
+    return Pair("a", "b", equal, difference or difference_of(0.01, 0.002), list(tests), 0.005, **p_values)
 
 
 def predictions_of(labels, preds):
@@ -59,66 +65,100 @@ def two(tmp_path):
 
 def test_a_pair_is_tested_over_seeds_and_over_the_images_of_each_seed(two):
     [pair] = compare_pairs(two, read_predictions(two))
-    assert (pair.a, pair.b) == ("data=csv", "data=image")
-    assert pair.over_seeds.mean == pytest.approx((2 / 6 + 1 / 6) / 2)
+    assert (pair.a, pair.b, pair.equal) == ("data=csv", "data=image", False)
+    std = np.std([5 / 6, 4 / 6], ddof=1)  # image has 3 right with each seed
+    welch = scipy.stats.ttest_ind_from_stats(4.5 / 6, std, 2, 3 / 6, 0, 2, equal_var=False)
+    assert (pair.over_seeds.mean, pair.over_seeds.p) == pytest.approx((1.5 / 6, welch.pvalue))
     assert [test[:2] for test in pair.over_images] == [(3, 1), (2, 1)]
     mid_p = [scipy.stats.binomtest(1, n).pvalue - scipy.stats.binom.pmf(1, n, 0.5) for n in (4, 3)]
     assert [test.p for test in pair.over_images] == pytest.approx(mid_p)
     assert pair.images_p == pytest.approx(sum(mid_p))  # twice the median of two
-    assert (pair.t_holm, pair.images_holm) == (pytest.approx(pair.over_seeds.p), pair.images_p)
+    assert (pair.p, pair.equivalence_p) == (pair.over_seeds.p, pair.over_seeds.equivalence_p(0.005))
 
 
-def test_several_seeds_show_twice_the_median_p_and_one_shows_its_own():
-    tests = [McNemar(1, 0, p) for p in (0.01, 0.3, 0.02)]
-    assert Pair("a", "b", None, tests).images_p == 0.04
-    assert Pair("a", "b", None, tests[:1]).images_p == 0.01
-    assert Pair("a", "b", None, [McNemar(1, 1, 0.9)] * 2).images_p == 1
-    assert np.isnan(Pair("a", "b", None, []).images_p)
-
-
-@pytest.mark.parametrize(
-    ("difference", "images", "equal"),
-    [
-        (over_seeds(), [], True),
-        (over_seeds(std=np.nan), [], True),  # of one seed
-        (over_seeds(), [McNemar(0, 0, 1.0)], True),
-        (over_seeds(), [McNemar(1, 0, 1.0)], False),
-        (over_seeds(), [McNemar(0, 1, 1.0)], False),
-        (over_seeds(mean=0.01), [], False),
-        (over_seeds(std=0.01), [], False),
-        (None, [], False),
-        (None, [McNemar(0, 0, 1.0)], False),
-    ],
-)
-def test_a_pair_is_equal_if_no_seed_and_no_image_tells_it_apart(difference, images, equal):
-    assert Pair("a", "b", difference, images).equal is equal
-
-
-def test_p_values_are_corrected_for_the_number_of_pairs(tmp_path):
+def noisy_study(folder, *, models=("mlp", "cnn", "fast"), seeds=6, alike=0.0, noise=0.01):
+    """Groups a point apart. alike: the share of the noise that a seed brings to all groups."""
     rng = np.random.default_rng(0)
-    for seed in range(4):
-        for index, model in enumerate(("mlp", "cnn", "fast")):
-            make_run(tmp_path / f"{model}{seed}", f"model={model}", acc=0.9 + index / 50 + rng.random() / 50, seed=seed)
+    for seed in range(seeds):
+        common = rng.normal()
+        for index, model in enumerate(models):
+            acc = 0.9 + index / 100 + noise * (alike * common + (1 - alike) * rng.normal())
+            make_run(folder / f"{model}{seed}", f"model={model}", acc=round(acc, 4), seed=seed)
+    return collect([folder])
+
+
+@pytest.mark.parametrize(("alike", "n"), [(0.0, [(6, 6)] * 3), (0.9, [(6,)] * 3)])
+def test_seeds_are_paired_where_the_same_seeds_do_alike(tmp_path, alike, n):
+    study = noisy_study(tmp_path, alike=alike)
+    pairs = compare_pairs(study, {})
+    assert [pair.over_seeds.n for pair in pairs] == n
+    section = paired_tests(study, pairs)
+    assert ("| 6 pairs |" if alike else "| 6 + 6 |") in section
+    r = correlation_of_seeds(study).r
+    assert f"correlate by r = {r:.2f}".replace("-", "−") in section
+    assert (r > 0.8) == (alike > 0.5)
+
+
+def test_epochs_of_a_run_are_paired_whatever_the_seeds_do(tmp_path):
+    for seed, (third, first) in enumerate([(0.6, 0.5), (0.7, 0.4), (0.65, 0.55)]):
+        milestones = [{"epoch": 1, "test/acc": first}, {"epoch": 3, "test/acc": third}]
+        make_run(tmp_path / str(seed), seed=seed, milestones=milestones)
+    study = collect([tmp_path], epochs=[1, 3])
+    [pair] = compare_pairs(study, {})
+    assert pair.over_seeds.n == (3,)
+    assert pair.over_seeds.p == pytest.approx(scipy.stats.ttest_rel([0.6, 0.7, 0.65], [0.5, 0.4, 0.55]).pvalue)
+
+
+def test_groups_are_equal_if_no_seed_and_no_image_tells_them_apart(tmp_path):
+    for seed in (0, 1):
+        for data in ("csv", "image"):
+            make_run(tmp_path / f"{data}{seed}", f"data={data}", acc=0.9 + seed / 100, seed=seed)
     study = collect([tmp_path])
+    [pair] = compare_pairs(study, read_predictions(study))
+    assert (pair.equal, pair.verdict, pair.over_seeds.interval) == (True, "equal", (0, 0))
+    assert pair_row(pair)[2:] == ["0.00", "[0.00, 0.00]", "2 pairs", "equal", "–", "–", "–", "0 / 0", "–"]
+    labels = np.arange(1000) % 10
+    preds = labels.copy()
+    preds[-100:] = (preds[-100:] + 1) % 10  # other mistakes, as many
+    write_answers(tmp_path / "csv0", labels, preds)
+    [pair] = compare_pairs(study, read_predictions(study))
+    assert (pair.equal, pair.verdict) == (False, "not settled")
+    make_run(tmp_path / "csv0", "data=csv", acc=0.91)
+    [pair] = compare_pairs(collect([tmp_path]), {})
+    assert not pair.equal
+
+
+def test_p_values_are_corrected_for_all_pairs_and_equal_groups_count_once(tmp_path):
+    study = noisy_study(tmp_path)
     pairs = compare_pairs(study, read_predictions(study))
-    by_p = sorted(pairs, key=lambda pair: pair.over_seeds.p)
-    factors = [pair.t_holm / pair.over_seeds.p for pair in by_p]
-    assert factors[0] == pytest.approx(3)
-    assert all(pair.t_holm >= pair.over_seeds.p for pair in pairs)
-    assert all(pair.images_holm >= pair.images_p for pair in pairs)
+    for corrected, raw in (
+        ([pair.p for pair in pairs], [pair.over_seeds.p for pair in pairs]),
+        ([pair.equivalence_p for pair in pairs], [pair.over_seeds.equivalence_p(0.005) for pair in pairs]),
+        ([pair.images_p for pair in pairs], [mcnemar_over_seeds(pair.over_images) for pair in pairs]),
+    ):
+        assert corrected == pytest.approx(multipletests(raw, method="holm")[1])
+    for folder in sorted(tmp_path.glob("mlp*")):  # the same runs, from a CSV
+        acc, seed = study.frame.set_index("run").loc[str(folder), ["test/acc", "seed"]]
+        make_run(tmp_path / f"csv{folder.name}", "model=mlp", "data=csv", acc=acc, seed=int(seed))
+    again = collect([tmp_path])
+    assert sorted({pair.p for pair in compare_pairs(again, {}) if not pair.equal}) == pytest.approx(
+        sorted(pair.p for pair in pairs)
+    )
+    assert "corrected for 3 tests" in paired_tests(again, compare_pairs(again, {}))
 
 
-@pytest.mark.parametrize(("groups", "pairs"), [(3, 3), (ALL_PAIRS_UP_TO, 28), (ALL_PAIRS_UP_TO + 1, 8)])
-def test_of_many_groups_only_the_best_is_tested_against_each(tmp_path, groups, pairs):
+@pytest.mark.parametrize(("groups", "rows"), [(3, 3), (ALL_ROWS_UP_TO, 10), (ALL_ROWS_UP_TO + 1, 5)])
+def test_of_many_groups_only_the_best_is_shown_against_each_but_all_pairs_count(tmp_path, groups, rows):
     for size in range(1, groups + 1):
         make_run(tmp_path / str(size), f"data.batch_size={size}", acc=0.9 - size / 100)
     study = collect([tmp_path])
     found = compare_pairs(study, {})
-    assert len(found) == pairs
+    assert len(found) == groups * (groups - 1) / 2
     assert (found[0].a, found[0].b) == ("data.batch_size=1", "data.batch_size=2")
     section = paired_tests(study, found)
-    assert ("A is `data.batch_size=1`" in section) == ("| A | B |" not in section) == (groups > ALL_PAIRS_UP_TO)
-    assert f"corrected for testing {pairs} pairs (Holm)" in section
+    assert ("A is `data.batch_size=1`" in section) == ("| A | B |" not in section) == (groups > ALL_ROWS_UP_TO)
+    assert sum(line.startswith("| `") for line in section.splitlines()) == rows
+    assert f"corrected for {len(found)} tests, all pairs of groups (Holm)" in section
 
 
 def test_the_best_is_the_first_of_each_pair_also_where_a_lucky_seed_is_ahead(tmp_path):
@@ -147,12 +187,42 @@ def test_predictions_that_break_after_they_were_checked_are_named(two, tmp_path)
 # --- what the sections say ---
 
 
-def test_a_row_has_the_difference_and_both_tests():
-    pair = Pair("a", "b", Difference(0.01, 0.002, 3, 0.005, 0.015, 0.012), [McNemar(4, 1, 0.2), McNemar(5, 1, 0.1)])
-    assert pair_row(pair._replace(t_holm=0.024, images_holm=0.3)) == [
-        "`a`", "`b`", "+1.00", "[+0.50, +1.50]", 3, "0.012 (0.024)", "4.5 / 1", "0.300 (0.300)"
+def test_a_row_has_the_difference_and_all_tests():
+    tests = [McNemar(4, 1, 0.2), McNemar(5, 1, 0.1)]
+    pair = pair_of(tests=tests, p=0.024, equivalence_p=0.9, images_p=0.35)
+    low, high = (100 * each for each in pair.over_seeds.interval)
+    raw, margin = pair.over_seeds.p, pair.over_seeds.equivalence_p(0.005)
+    assert pair_row(pair) == [
+        "`a`", "`b`", "+1.00", f"[{low:+.2f}, {high:+.2f}]", "3 + 3", "A is better", f"{raw:.3f} (0.024)",
+        f"{margin:.3f} (0.900)", f"{100 * pair.over_seeds.detectable:.2f}", "4.5 / 1", "0.300 (0.350)",
     ]  # fmt: skip
-    assert pair_row(Pair("a", "b", None, [])) == ["`a`", "`b`", "–", "–", 0, "–", "–", "–"]
+    one_run = pair_of(difference=Difference(0.01, (1, 3), *[np.nan] * 4))
+    assert pair_row(one_run) == ["`a`", "`b`", "+1.00", "–", "1 + 3", "–", "–", "–", "–", "–", "–"]
+
+
+@pytest.mark.parametrize(
+    ("mean", "p", "equivalence_p", "verdict"),
+    [
+        (0.01, 0.01, 0.9, "A is better"),
+        (-0.01, 0.01, 0.9, "B is better"),
+        (0.001, 0.01, 0.04, "A is better, within ±0.5"),
+        (0.001, 0.2, 0.04, "within ±0.5"),
+        (0.001, 0.05, 0.05, "not settled"),
+        (0.001, np.nan, np.nan, "–"),
+    ],
+)
+def test_the_verdict_goes_by_the_corrected_tests(mean, p, equivalence_p, verdict):
+    assert pair_of(difference=difference_of(mean, 0.001), p=p, equivalence_p=equivalence_p).verdict == verdict
+
+
+def test_seeds_that_contradict_each_other_are_flagged():
+    a_better, b_better, neither = McNemar(20, 2, 0.001), McNemar(1, 15, 0.002), McNemar(1, 4, 0.3)
+    assert pair_of(tests=[a_better, b_better, a_better]).contradicts_itself
+    assert (
+        pair_row(pair_of(tests=[a_better, b_better], images_p=1.0))[-1] == "1.000 (1.000), seeds contradict each other"
+    )
+    for tests in ([a_better, neither], [a_better] * 3, [neither], []):
+        assert not pair_of(tests=tests).contradicts_itself
 
 
 def test_the_section_says_what_was_tested_and_what_was_not(two):
@@ -172,29 +242,46 @@ def test_milestones_have_no_tests_over_images(tmp_path):
     assert "Only the chosen epoch has predictions" in paired_tests(study, compare_pairs(study, {}))
 
 
+SENTENCES = (AGREE, MEANS_ONLY, OPEN, TOO_FEW, WITHIN) = (
+    "Other seeds can be expected to agree",
+    "The means differ, but single runs can come out the other way",
+    "These seeds do not settle it",
+    "too few runs to say whether other seeds would agree",
+    "The means are equal within ±0.5 points",
+)
+
+
 @pytest.mark.parametrize(
     ("image", "csv", "expected"),
     [
-        ([0.90, 0.91, 0.92], [0.93, 0.941, 0.949], "other seeds can be expected to agree"),
-        ([0.90, 0.94, 0.92], [0.93, 0.92, 0.95], "these seeds do not settle it"),
-        ([0.90], [0.93], "too little to say whether other seeds would agree"),
+        ([0.90, 0.91, 0.92], [0.98, 0.981, 0.979], [AGREE]),
+        ([0.89, 0.90, 0.91, 0.88, 0.92], [0.93, 0.94, 0.92, 0.95, 0.91], [MEANS_ONLY]),
+        ([0.90, 0.94, 0.92], [0.93, 0.92, 0.95], [OPEN]),
+        ([0.90], [0.93], [TOO_FEW]),
+        ([0.93, 0.931, 0.932], [0.932, 0.931, 0.930], [WITHIN]),
+        ([0.930, 0.9301, 0.9302], [0.932, 0.9321, 0.9319], [AGREE, WITHIN]),
     ],
 )
-def test_the_headline_claims_no_more_than_the_paired_test(tmp_path, image, csv, expected):
+def test_the_headline_claims_no_more_than_tests_and_the_prediction_interval(tmp_path, image, csv, expected):
     for data, accuracies in {"image": image, "csv": csv}.items():
         for seed, acc in enumerate(accuracies):
             make_run(tmp_path / f"{data}{seed}", f"data={data}", acc=acc, seed=seed)
-    study = collect([tmp_path])
+    text = write_report(collect([tmp_path]), name="t").markdown
+    assert [each for each in SENTENCES if each in text] == expected
     if len(image) > 1:
-        p = scipy.stats.ttest_rel(csv, image).pvalue
-        assert (p < 0.05) == (expected == "other seeds can be expected to agree")
-    sentences = [
-        "other seeds can be expected to agree",
-        "these seeds do not settle it",
-        "too little to say whether other seeds would agree",
-    ]
-    text = write_report(study, name="t").markdown
-    assert [each for each in sentences if each in text] == [expected]
+        low, high = difference_of_new_runs(csv, image)
+        assert (scipy.stats.ttest_ind(csv, image, equal_var=False).pvalue < 0.05) == bool(
+            {AGREE, MEANS_ONLY} & {*expected}
+        )
+        assert (AGREE in expected) == (low > 0)
+        assert AGREE not in expected or f"the next run of each differs by [{100 * low:+.2f}, {100 * high:+.2f}]" in text
+
+
+def difference_of_new_runs(a, b):
+    """The 95% prediction interval, for groups of equal size, whose degrees of freedom are Welch's."""
+    df = scipy.stats.ttest_ind(a, b, equal_var=False).df
+    spread = np.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) * (1 + 1 / len(a)))
+    return np.mean(a) - np.mean(b) + spread * np.array(scipy.stats.t.interval(0.95, df))
 
 
 def test_runs_on_different_images_are_told(tmp_path):

@@ -8,12 +8,11 @@ import re
 import numpy as np
 import pytest
 import scipy.stats
-from made_runs import TEST_IMAGES, make_factorial, make_run, write_result
+from made_runs import TEST_IMAGES, change_result, make_factorial, make_run, write_result
 
-from mnist_exp.analysis.pairs import ALL_PAIRS_UP_TO, Pair, compare_pairs, read_predictions
 from mnist_exp.analysis.report import write_report
 from mnist_exp.analysis.runs import collect
-from mnist_exp.analysis.statistics import McNemar
+from mnist_exp.analysis.statistics import welch_difference
 
 ACCURACIES = {"image": [0.90, 0.92, 0.91], "csv": [0.93, 0.96, 0.94]}
 
@@ -44,16 +43,18 @@ def test_the_verdict_is_the_mean_spread_and_interval_of_each_group(study):
     assert (header[0], first[0], second[0]) == ("data", "csv", "image")
     for row in (first, second):
         values = 100 * np.array(ACCURACIES[row[0]])
-        assert numbers(" ".join(row[1:4])) == pytest.approx([3, values.mean(), values.std(ddof=1)], abs=0.006)
+        of_images = 100 * np.sqrt(np.mean(values / 100 * (1 - values / 100)) / TEST_IMAGES)
+        expected = [3, values.mean(), values.std(ddof=1), of_images]
+        assert numbers(" ".join(row[1:5])) == pytest.approx(expected, abs=0.006)
         interval = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.95)
-        assert numbers(row[4]) == pytest.approx([interval.low, min(interval.high, 100)], abs=0.006)
-        assert numbers(row[6]) == [11.0]  # seconds of fit: 10, 11, 12
+        assert numbers(row[5]) == pytest.approx([interval.low, min(interval.high, 100)], abs=0.006)
+        assert numbers(row[7]) == [11.0]  # seconds of fit: 10, 11, 12
 
 
 def test_the_verdict_agrees_with_the_table_of_runs(study):
     means = 100 * study.frame.groupby("data")[["test/acc", "val/acc"]].mean()
     for row in table(write_report(study, name="t").markdown, "Groups")[1:]:
-        assert [float(row[2]), float(row[5])] == pytest.approx(means.loc[row[0]].tolist(), abs=0.006)
+        assert [float(row[2]), float(row[6])] == pytest.approx(means.loc[row[0]].tolist(), abs=0.006)
 
 
 def test_the_headline_names_the_best_its_lead_and_how_sure_it_is(study):
@@ -61,8 +62,8 @@ def test_the_headline_names_the_best_its_lead_and_how_sure_it_is(study):
     lead = 100 * (np.mean(ACCURACIES["csv"]) - np.mean(ACCURACIES["image"]))
     assert headline.startswith("`data=csv` has the highest mean test accuracy: **94.33%** (n = 3).")
     assert f"**+{lead:.2f} percentage points**" in headline
-    p = scipy.stats.ttest_rel(ACCURACIES["csv"], ACCURACIES["image"]).pvalue
-    assert f"p = {p:.3f} after Holm" in headline
+    p = scipy.stats.ttest_ind(ACCURACIES["csv"], ACCURACIES["image"], equal_var=False).pvalue
+    assert f"(Welch's t-test, p = {p:.3f} after Holm)" in headline
 
 
 def test_a_single_run_has_its_interval_over_images(tmp_path):
@@ -90,42 +91,15 @@ def test_equal_groups_are_called_equal_and_the_next_one_is_tested(tmp_path):
 def test_pairs_are_tested_over_seeds_and_over_images(study):
     row = table(write_report(study, name="t").markdown, "Differences")[1]
     a, b = (np.array(ACCURACIES[data]) for data in ("csv", "image"))
-    over_seeds = scipy.stats.ttest_rel(a, b)
+    over_seeds = scipy.stats.ttest_ind(a, b, equal_var=False)
     interval = over_seeds.confidence_interval(0.95)
     assert row[:2] == ["data=csv", "data=image"]
     assert numbers(row[2]) == pytest.approx([100 * (a - b).mean()], abs=0.006)
     assert numbers(row[3]) == pytest.approx([100 * interval.low, 100 * interval.high], abs=0.006)
-    assert numbers(row[5])[0] == pytest.approx(over_seeds.pvalue, abs=0.0006)
+    assert row[4:6] == ["3 + 3", "A is better"]
+    assert numbers(row[6])[0] == pytest.approx(over_seeds.pvalue, abs=0.0006)
     # The runs' mistakes are nested, so that one side alone is ever right: (30 + 40 + 30) / 3 images.
-    assert numbers(row[6]) == pytest.approx([33.3, 0])
-
-
-def test_several_seeds_show_twice_the_median_p_and_one_shows_its_own():
-    tests = [McNemar(1, 0, p) for p in (0.01, 0.3, 0.02)]
-    assert Pair("a", "b", None, tests).images_p == 0.04
-    assert Pair("a", "b", None, tests[:1]).images_p == 0.01
-    assert Pair("a", "b", None, [McNemar(1, 1, 0.9)] * 2).images_p == 1
-
-
-def test_p_values_are_corrected_over_all_pairs(tmp_path):
-    rng = np.random.default_rng(0)
-    for seed in range(4):
-        for index, model in enumerate(("mlp", "cnn", "fast")):
-            make_run(tmp_path / f"{model}{seed}", f"model={model}", acc=0.9 + index / 50 + rng.random() / 50, seed=seed)
-    study = collect([tmp_path])
-    pairs = compare_pairs(study, read_predictions(study))
-    raw = sorted(pair.over_seeds.p for pair in pairs)
-    assert len(pairs) == 3
-    assert min(pair.t_holm for pair in pairs) == pytest.approx(3 * raw[0])
-
-
-def test_of_many_groups_only_the_best_is_tested_against_each(tmp_path):
-    sizes = range(1, ALL_PAIRS_UP_TO + 2)
-    for size in sizes:
-        make_run(tmp_path / str(size), f"data.batch_size={size}", acc=0.9 - size / 100)
-    markdown = write_report(collect([tmp_path]), name="t").markdown
-    assert len(table(markdown, "Differences")) == len(sizes)  # a header, and all but the best
-    assert "A is `data.batch_size=1`" in markdown
+    assert numbers(row[9]) == pytest.approx([33.3, 0])
 
 
 def test_different_test_sets_are_not_compared_image_by_image(study, tmp_path):
@@ -136,10 +110,11 @@ def test_different_test_sets_are_not_compared_image_by_image(study, tmp_path):
     assert "disagree" not in report.markdown
 
 
-def test_groups_without_a_common_seed_are_not_tested(tmp_path):
-    make_run(tmp_path / "a", "data=csv", acc=0.95)
-    make_run(tmp_path / "b", "data=image", seed=1)
-    assert "They have no seed in common" in write_report(collect([tmp_path]), name="t").markdown
+def test_groups_without_a_common_seed_are_compared_as_independent_runs(tmp_path):
+    for seed, acc in enumerate((0.95, 0.96, 0.90, 0.91)):
+        make_run(tmp_path / str(seed), f"data={'csv' if seed < 2 else 'image'}", acc=acc, seed=seed)
+    row = table(write_report(collect([tmp_path]), name="t").markdown, "Differences")[1]
+    assert row[2:5:2] == ["+5.00", "2 + 2"]
 
 
 def test_broken_predictions_are_named(study, tmp_path):
@@ -173,12 +148,12 @@ CORNERS = {"start": {"data": "image", "model": "mlp"}, "end": {"data": "csv", "m
 def test_shares_are_exact_and_add_up_to_the_gap(factorial):
     report = write_report(factorial, name="t", **CORNERS)
     rows = {row[0]: row for row in table(report.markdown, "Effects")}
-    assert numbers(rows["model"][3]) == [7.1]
-    assert numbers(rows["data"][3]) == [1.0]
-    assert numbers(rows["the gap"][3]) == [8.1]
-    assert numbers(rows["model"][5]) == [88]  # per cent of the gap
+    assert numbers(rows["model"][5])[0] == 7.1
+    assert numbers(rows["data"][5])[0] == 1.0
+    assert numbers(rows["the gap"][5])[0] == 8.1
+    assert numbers(rows["model"][6]) == [88]  # per cent of the gap
     interaction = table(report.markdown, "Interactions")[1]
-    assert (interaction[0], *numbers(interaction[1])) == ("data × model", 1.0)
+    assert (interaction[0], numbers(interaction[1])[0]) == ("data × model", 1.0)
     assert "attribution" in report.plots
 
 
@@ -262,33 +237,48 @@ def test_one_seed_is_too_little_and_images_are_tested_where_there_are_prediction
     runs = [(["model=mlp"], {0: 0.9}, {}), (["model=cnn"], {0: 0.95}, {})]
     answer = text(tmp_path, *runs).split("\n\n")[1]
     assert answer.endswith(
-        "The lead over the next, `model=mlp`, is **+5.00 percentage points** with 1 seed: too little to say whether "
-        "other seeds would agree. Over the test images McNemar's p is < 0.001 after Holm."
+        "The lead over the next, `model=mlp`, is **+5.00 percentage points**: too few runs to say whether other seeds "
+        "would agree. Over the test images McNemar's p is < 0.001 after Holm. Validation accuracy, by which to choose "
+        "a recipe, ranks it first, too."
     )
     for path in tmp_path.glob("*/predictions.npz"):
         path.unlink()
     markdown = write_report(collect([tmp_path]), name="t").markdown
-    assert markdown.split("\n\n")[1].endswith("whether other seeds would agree.")
+    assert "McNemar" not in markdown
     assert "†" not in markdown
 
 
-@pytest.mark.parametrize(
-    ("other", "sentence"),
-    [
-        ({0: 0.94, 1: 0.951, 2: 0.959}, "interval [+0.89, +1.18]: other seeds can be expected to agree"),
-        ({0: 0.90, 1: 0.99, 2: 0.92}, "these seeds do not settle it (paired t-test over 3 seeds, p = 0."),
-        ({0: 0.95 - 0.05, 1: 0.961 - 0.0501, 2: 0.969 - 0.05}, "(paired t-test over 3 seeds, p < 0.001 after Holm)"),
-    ],
-)
-def test_a_lead_is_settled_by_the_paired_test(tmp_path, other, sentence):
-    best = {0: 0.95, 1: 0.961, 2: 0.97}
-    assert sentence in text(tmp_path, (["model=cnn"], best, {}), (["model=mlp"], other, {})).split("\n\n")[1]
+def test_a_lead_has_its_interval_its_test_and_what_the_seeds_could_have_shown(tmp_path):
+    best, other = [0.95, 0.961, 0.97], [0.94, 0.962, 0.959]
+    runs = [([f"model={model}"], dict(enumerate(accs)), {}) for model, accs in (("cnn", best), ("mlp", other))]
+    answer = text(tmp_path, *runs, margin=3).split("\n\n")[1]
+    difference = welch_difference(best, other)
+    welch = scipy.stats.ttest_ind(best, other, equal_var=False)
+    low, high = (f"{100 * each:+.2f}".replace("-", "−") for each in welch.confidence_interval(0.95))
+    assert f"interval [{low}, {high}] (Welch's t-test, p = {welch.pvalue:.3f} after Holm)." in answer
+    assert f"could have shown is {100 * difference.detectable:.2f} points." in answer
+    p = difference.equivalence_p(0.03)
+    assert f"The means are equal within ±3 points (TOST, p = {p:.3f} after Holm)." in answer
+    assert "These seeds do not settle it" not in answer  # what matters is settled
+
+
+def test_validation_says_which_recipe_to_choose(tmp_path):
+    def validated(acc):
+        return {"metrics": {"test/acc": acc, "val/acc": acc + 0.001}}
+
+    runs = [(["model=cnn"], {0: 0.9, 1: 0.91}, validated(0.9)), (["model=mlp"], {0: 0.8, 1: 0.81}, validated(0.8))]
+    assert "Validation accuracy, by which to choose a recipe, ranks it first, too." in text(tmp_path / "same", *runs)
+    runs += [(["model=fast"], {0: 0.89, 1: 0.89}, {"metrics": {"test/acc": 0.89, "val/acc": 0.95}})]
+    other = text(tmp_path / "other", *runs).split("\n\n")[1]
+    assert other.endswith("by which to choose a recipe, ranks `model=fast` first (test accuracy 89.00%).")
+    runs += [(["model=scratch"], {0: 0.7, 1: 0.7}, {"metrics": {"test/acc": 0.7}})]
+    assert "by which to choose" not in text(tmp_path / "unknown", *runs).split("\n\n")[1]
 
 
 def test_the_next_group_is_one_that_can_be_tested(tmp_path):
     runs = [
         (["model=cnn"], {0: 0.95, 1: 0.96}, {}),
-        (["model=fast"], {5: 0.94, 6: 0.94}, {}),
+        (["model=fast"], {5: 0.94}, {}),
         (["model=scratch"], {1: 0.92}, {}),
         (["model=mlp"], {0: 0.9, 1: 0.92}, {}),
     ]
@@ -304,19 +294,20 @@ def test_the_next_group_is_one_that_can_be_tested(tmp_path):
 )
 def test_an_interval_ends_where_accuracies_end(tmp_path, accuracies, low_high):
     row = table(text(tmp_path, ([], accuracies, {})), "Groups")[1]
-    assert numbers(row[4]) == pytest.approx(low_high, abs=0.01)
+    assert numbers(row[5]) == pytest.approx(low_high, abs=0.01)
 
 
 def test_notes_tell_what_the_numbers_are(tmp_path):
     one, several = {0: 0.9}, {0: 0.9, 1: 0.91}
     unvalidated = {"metrics": {"test/acc": 0.9}, "history": []}
+    last_weights = {"config": {"seed": 0, "callbacks": {"best": {"monitor": None}}}}
     cases = {
-        "The groups did not all run the same seeds": ([(["model=mlp"], one, {}), (["model=cnn"], several, {})], True),
-        "The groups did not all": ([(["model=mlp"], several, {}), (["model=cnn"], several, {})], False),
         "† One run: its interval is over test images": ([([], one, {})], True),
         "† One run": ([([], several, {})], False),
         "No images were held out for validation": ([([], several, unvalidated)], True),
-        "the weights that validation chose. Choose a recipe by val/acc": ([([], several, {})], True),
+        "the weights that validation chose: always the last. The order": ([([], several, {})], True),
+        "validation chose: not of the last epoch in 2 of 2 runs": ([([], several, {"epoch": 1})], True),
+        "Each run was tested with its last weights. The order": ([([], several, last_weights)], True),
     }
     for number, (note, (runs, expected)) in enumerate(cases.items()):
         assert (note in text(tmp_path / str(number), *runs)) == expected, note
@@ -381,6 +372,61 @@ def test_runs_left_out_are_listed_and_their_errors_are_harmless(tmp_path):
     write_result(tmp_path / "bad", {"status": "failed", "seed": 0, "overrides": [], "config": {}, "error": error})
     row = table(write_report(collect([tmp_path]), name="t").markdown, "Runs that")[1]
     assert row == [str(tmp_path / "bad"), "failed", "ValueError: a ¦ b <script>alert(1)</script> 'x'"]
+
+
+# --- failed runs ---
+
+
+def diverge(folder, *overrides, seeds, error="NonFiniteLossError: the train loss is not finite at batch 6 of epoch 1"):
+    for seed in seeds:
+        run = make_run(folder / f"{'_'.join(overrides)}{seed}", *overrides, seed=seed)
+        change_result(run, status="failed", error=error)
+
+
+def test_groups_count_their_failures_and_keep_their_row_where_all_failed(tmp_path):
+    for seed in range(3):
+        make_run(tmp_path / str(seed), "optimizer.lr=0.1", acc=0.9, seed=seed)
+    make_run(tmp_path / "survivor", "optimizer.lr=1", acc=0.95, seed=0)
+    make_run(tmp_path / "another", "optimizer.lr=1", acc=0.96, seed=3)
+    diverge(tmp_path, "optimizer.lr=1", seeds=[1, 2])
+    diverge(tmp_path, "optimizer.lr=50", seeds=[0, 1, 2])
+    diverge(tmp_path, "optimizer.lr=9", seeds=[0], error="OSError: the disk is full")
+    markdown = write_report(collect([tmp_path]), name="t").markdown
+    header, *rows = table(markdown, "Groups")
+    assert header[:4] == ["optimizer.lr", "n", "failed", "test/acc, %"]
+    assert [row[:4] for row in rows] == [
+        ["1", "2", "2 of 4 diverged", "95.50 ‡"],
+        ["0.1", "3", "", "90.00"],
+        ["50", "0", "3 of 3 diverged", ""],
+        ["9", "0", "1 of 1 failed", ""],
+    ]
+    assert markdown.split("\n\n")[1].startswith(
+        "`optimizer.lr=1` has the highest mean test accuracy: **95.50%** (n = 2; 2 of 4 diverged)."
+    )
+    assert "‡ The mean of the runs that finished." in markdown
+    assert len(table(markdown, "Runs that")) == 1 + 6
+    assert "optimizer.lr=50" not in markdown.split("## Pair by pair")[1].split("##")[0]
+
+
+def test_a_failed_run_counts_no_longer_once_it_is_run_again_and_finishes(tmp_path):
+    diverge(tmp_path / "first", "optimizer.lr=1", seeds=[0, 1])
+    make_run(tmp_path / "again", "optimizer.lr=1", seed=0)
+    make_run(tmp_path / "other", "optimizer.lr=0.1", seed=0)
+    rows = table(write_report(collect([tmp_path]), name="t").markdown, "Groups")[1:]
+    assert sorted(row[:3] for row in rows) == [["0.1", "1", ""], ["1", "1", "1 of 2 diverged"]]
+
+
+def test_settings_and_milestones_have_a_column_and_a_row_for_groups_that_failed(tmp_path):
+    tested = [{"epoch": 1, "test/acc": 0.5}, {"epoch": 3, "test/acc": 0.6}]
+    for seed in (0, 1):
+        make_run(tmp_path / str(seed), "experiment=fast", seed=seed, milestones=tested)
+    diverge(tmp_path, "experiment=fast", "optimizer.lr=50", seeds=[0, 1])
+    markdown = write_report(collect([tmp_path]), name="t").markdown
+    assert table(markdown, "Settings that")[0] == ["group", "optimizer.lr"]
+    assert [row[:3] for row in table(markdown, "Groups")[1:]][-1][1:] == ["0", "2 of 2 diverged"]
+    markdown = write_report(collect([tmp_path], epochs=[1, 3]), name="t").markdown
+    assert [row[1:3] for row in table(markdown, "Groups")[1:]] == [["2", ""]] * 2 + [["0", "2 of 2 diverged"]] * 2
+    assert len(table(markdown, "Runs that")) == 1 + 2  # each run once
 
 
 def test_milestones_have_curves_and_no_tests_over_images(tmp_path):

@@ -1,50 +1,37 @@
-"""The statistics against scipy, torchmetrics, published examples and hand-made factorials.
+"""The statistics against scipy, statsmodels, torchmetrics, published examples and simulations.
 
 python -m pytest tests/analysis/test_statistics.py -v
 """
 
-from itertools import permutations, product
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
 import torch
+from statsmodels.api import OLS
+from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import ttost_ind, ttost_paired
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from mnist_exp.analysis.statistics import (
-    Factorial,
+    Correlation,
+    Difference,
+    McNemar,
     confusion_counts,
     expected_calibration_error,
     holm,
     mcnemar,
-    missing_runs,
+    mcnemar_over_seeds,
     paired_difference,
+    seed_correlation,
     summarise,
+    welch_difference,
     wilson_interval,
 )
-
-
-def sweep(metric, *, factors, seeds=(0,)):
-    """A frame with one run for each seed and each setting x of 0/1 levels; its test/acc is metric(x, seed)."""
-    runs = [(*x, seed, metric(x, seed)) for seed in seeds for x in product((0, 1), repeat=len(factors))]
-    return pd.DataFrame(runs, columns=[*factors, "seed", "test/acc"])
-
-
-def cube_of(frame):
-    factors = frame.columns.drop(["seed", "test/acc"])
-    return Factorial.from_runs(frame, value="test/acc", start=dict.fromkeys(factors, 0), end=dict.fromkeys(factors, 1))
-
-
-def means(summaries):
-    return {key: summary.mean for key, summary in summaries.items()}
-
-
-@pytest.fixture
-def random_cube():
-    generator = np.random.default_rng(0)
-    return cube_of(sweep(lambda *_: generator.random(), factors="abcde", seeds=(0, 1, 2)))
-
 
 # --- over seeds ---
 
@@ -68,25 +55,80 @@ def test_no_value_cannot_be_summarised():
         summarise([])
 
 
+A, B = [0.981, 0.974, 0.985, 0.979, 0.99], [0.972, 0.965, 0.961]
+SEEDS = dict(enumerate(A))
+
+
 def test_paired_difference_agrees_with_scipy_on_the_seeds_in_common():
     a, b = {0: 0.98, 1: 0.97, 2: 0.99, 7: 0.1}, {2: 0.96, 1: 0.965, 0: 0.96, 8: 0.2, 7: np.nan}
     difference = paired_difference(a, pd.Series(b))
     expected = scipy.stats.ttest_rel([0.98, 0.97, 0.99], [0.96, 0.965, 0.96])
     assert difference.p == pytest.approx(expected.pvalue)
-    assert (difference.low, difference.high) == pytest.approx(expected.confidence_interval(0.95))
-    assert (difference.mean, difference.n) == (pytest.approx(0.055 / 3), 3)
+    assert difference.interval == pytest.approx(expected.confidence_interval(0.95))
+    assert (difference.mean, difference.n) == (pytest.approx(0.055 / 3), (3,))
+
+
+def test_welch_difference_agrees_with_scipy():
+    difference = welch_difference(A, B)
+    expected = scipy.stats.ttest_ind(A, B, equal_var=False)
+    assert (difference.p, difference.df) == pytest.approx((expected.pvalue, expected.df))
+    assert difference.interval == pytest.approx(expected.confidence_interval(0.95))
+    assert (difference.mean, difference.n) == (pytest.approx(np.mean(A) - np.mean(B)), (5, 3))
+
+
+@pytest.mark.parametrize("margin", [0.01, 0.02, 0.05])
+def test_equivalence_agrees_with_statsmodels(margin):
+    p, *_ = ttost_ind(np.array(A), np.array(B), -margin, margin, usevar="unequal")
+    assert welch_difference(A, B).equivalence_p(margin) == pytest.approx(p)
+    assert welch_difference(B, A).equivalence_p(margin) == pytest.approx(p)
+    p, *_ = ttost_paired(np.array(A[:3]), np.array(B), -margin, margin)
+    assert paired_difference(SEEDS, dict(enumerate(B))).equivalence_p(margin) == pytest.approx(p)
+
+
+@pytest.mark.parametrize("n", [3, 5, 20])
+def test_the_detectable_difference_has_the_power_that_statsmodels_computes(n):
+    a = dict(enumerate(np.random.default_rng(n).normal(0.98, 0.001, n)))
+    difference = paired_difference(a, dict.fromkeys(range(n), 0.9))
+    std = difference.error * np.sqrt(n)
+    assert TTestPower().power(difference.detectable / std, n, alpha=0.05) == pytest.approx(0.8, abs=1e-4)
+    welch = welch_difference(A, B)
+    upper = scipy.stats.t.ppf(0.975, welch.df)
+    assert scipy.stats.nct.sf(upper, welch.df, welch.detectable / welch.error) == pytest.approx(0.8)
+
+
+def test_the_prediction_interval_agrees_with_statsmodels():
+    fit = OLS(np.array(A) - 0.9, np.ones(5)).fit()
+    expected = fit.get_prediction([1.0]).conf_int(obs=True)[0]
+    assert paired_difference(SEEDS, dict.fromkeys(SEEDS, 0.9)).prediction == pytest.approx(expected)
+    # By hand, for independent runs: each of the two new runs varies, and so does each mean.
+    variances = np.array([np.var(A, ddof=1) * (1 + 1 / 5), np.var(B, ddof=1) * (1 + 1 / 3)])
+    df = variances.sum() ** 2 / (variances**2 / [4, 2]).sum()
+    half_width = scipy.stats.t.ppf(0.975, df) * np.sqrt(variances.sum())
+    mean = np.mean(A) - np.mean(B)
+    assert welch_difference(A, B).prediction == pytest.approx((mean - half_width, mean + half_width))
 
 
 def test_equal_runs_differ_by_zero_with_p_one():
-    difference = paired_difference({0: 0.98, 1: 0.97}, {0: 0.98, 1: 0.97})
-    assert (difference.mean, difference.std, difference.p) == (0, 0, 1)
+    a = {0: 0.98, 1: 0.97}
+    difference = paired_difference(a, a)
+    assert (difference.mean, difference.error, difference.p, difference.equivalence_p(0.001)) == (0, 0, 1, 0)
+    assert difference.interval == difference.prediction == (0, 0)
 
 
-@pytest.mark.parametrize("b", [{0: 0.97}, {0: 0.97, 1: 0.98, 2: 0.96}], ids=["one pair", "constant difference"])
-def test_a_difference_that_cannot_vary_has_no_p_value(b):
-    difference = paired_difference({0: 0.98, 1: 0.99, 2: 0.97}, b)
+@pytest.mark.parametrize(
+    "difference",
+    [
+        paired_difference({0: 0.98, 1: 0.99}, {0: 0.97}),
+        paired_difference({0: 0.98, 1: 0.99}, {0: 0.97, 1: 0.98}),
+        welch_difference([0.98, 0.99], [0.975]),
+        welch_difference([0.98, 0.98], [0.97, 0.97]),
+    ],
+    ids=["one pair", "constant difference", "one run", "runs that agree"],
+)
+def test_a_difference_whose_spread_is_unknown_has_only_a_mean(difference):
     assert difference.mean == pytest.approx(0.01)
-    assert np.isnan(difference.p)
+    rest = [difference.p, difference.equivalence_p(0.005), difference.detectable]
+    assert np.isnan([*rest, *difference.interval, *difference.prediction]).all()
 
 
 def test_a_difference_that_is_constant_but_for_rounding_has_no_p_value():
@@ -96,6 +138,31 @@ def test_a_difference_that_is_constant_but_for_rounding_has_no_p_value():
     assert 0 < np.ptp(differences) < 1e-15
     assert np.isnan(paired_difference(a, b).p)
     assert paired_difference(a, b | {3: 0.3001}).p < 1e-6
+
+
+def test_without_a_value_there_is_no_difference():
+    with pytest.raises(ValueError, match="a finished run in each group"):
+        welch_difference([], [0.9])
+
+
+def test_the_correlation_of_seeds_is_the_mean_over_pairs_of_groups():
+    values = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 3)), columns=["a", "b", "c"])
+    values.loc[[0, 1], "c"] = np.nan
+    r = [scipy.stats.pearsonr(*values[[x, y]].dropna().to_numpy().T)[0] for x, y in ("ab", "ac", "bc")]
+    correlation = seed_correlation(values)
+    assert correlation.r == pytest.approx(np.mean(r))
+    assert correlation.p == pytest.approx(scipy.stats.norm.sf(np.mean(r) / (np.sqrt(1 / 5 + 2 / 3) / 3)))
+    assert seed_correlation(values.assign(d=values["a"])) == correlation  # the same runs once more
+    assert np.isnan(seed_correlation(values[["a"]])).all()
+    assert np.isnan(seed_correlation(values.head(1))).all()
+
+
+@pytest.mark.parametrize(("r", "p", "n", "pairs"), [
+    (0.9, 0.01, 3, True), (0.5, 0.01, 3, False), (0.5, 0.01, 5, True), (0.9, 0.06, 5, False),
+    (0.9, 0.01, 1, False), (np.nan, np.nan, 5, False),
+])  # fmt: skip
+def test_pairs_pay_where_the_correlation_outweighs_the_lost_degrees_of_freedom(r, p, n, pairs):
+    assert Correlation(r, p).favours_pairs(n) is pairs
 
 
 def test_groups_without_a_common_seed_are_refused():
@@ -113,14 +180,9 @@ def test_holm_on_a_worked_example_leaves_nan_out():
     np.testing.assert_allclose(corrected, [0.03, np.nan, 0.06, 0.06, 0.02])
 
 
-def test_holm_is_a_step_down_by_hand():
-    """Each p-value by rank times how many are left; none smaller than the one before it."""
+def test_holm_agrees_with_statsmodels():
     p = np.random.default_rng(0).random(7) / 20
-    expected, largest = {}, 0.0
-    for rank, index in enumerate(np.argsort(p)):
-        largest = max(largest, min(1.0, (7 - rank) * p[index]))
-        expected[index] = largest
-    np.testing.assert_allclose(holm(p), [expected[index] for index in range(7)])
+    np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1])
     assert p.max() < 0.05  # the input is left as it was
 
 
@@ -176,112 +238,103 @@ def test_mcnemar_counts_tosses_of_a_coin(only_a, only_b):
     assert mcnemar(a, np.logical_not(a)) == (only_a, only_b, pytest.approx(p))
 
 
+def test_mcnemar_agrees_with_statsmodels():
+    a, b = np.repeat([[1, 0], [0, 1]], [40, 65], axis=1)
+    exact = statsmodels_mcnemar([[0, 40], [65, 0]], exact=True).pvalue
+    assert mcnemar(a, b).p == pytest.approx(exact - scipy.stats.binom.pmf(40, 105, 0.5))
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(40, 65), (65, 40), (3, 3), (0, 0)])
+def test_the_one_sided_test_is_half_of_the_mid_p_on_its_own_side(only_a, only_b):
+    a = np.repeat([1, 0], [only_a, only_b])
+    at_most_b = scipy.stats.binom.cdf(only_b, only_a + only_b, 0.5)
+    expected = at_most_b - scipy.stats.binom.pmf(only_b, only_a + only_b, 0.5) / 2
+    assert mcnemar(a, 1 - a).p_a_better == pytest.approx(expected)
+
+
+def test_the_tests_of_several_seeds_are_combined_in_one_direction():
+    ahead = [McNemar(9, 1, p) for p in (0.01, 0.3, 0.02)]
+    assert mcnemar_over_seeds(ahead) == pytest.approx(0.04)  # twice the median
+    assert mcnemar_over_seeds(ahead[:1]) == 0.01
+    assert mcnemar_over_seeds([McNemar(1, 1, 0.9)] * 2) == 1
+    assert mcnemar_over_seeds([McNemar(9, 1, 0.02), McNemar(1, 9, 0.02)]) == 1  # twice their median would be 0.04
+    assert np.isnan(mcnemar_over_seeds([]))
+
+
 def test_mcnemar_refuses_different_images():
     with pytest.raises(ValueError, match="same images"):
         mcnemar([True, False], [True])
 
 
-# --- factorial ---
+# --- simulations: intervals cover what they say, and tests err as rarely as they say ---
 
 
-def test_additive_factors_get_their_own_terms_and_no_interaction():
-    terms = {"data": 0.01, "model": 0.02, "epochs": -0.005}
-    cube = cube_of(sweep(lambda x, _: 0.9 + np.dot(x, list(terms.values())), factors=terms))
-    assert means(cube.shapley()) == pytest.approx(terms)
-    assert means(cube.main_effects()) == pytest.approx(terms)
-    assert list(means(cube.interactions()).values()) == pytest.approx([0, 0, 0])
+def groups_of_runs(*, groups, seeds, alike, stds, trials=1000):
+    """Accuracies whose means are all equal, (trials, groups, seeds). alike: the correlation of a seed's runs."""
+    rng = np.random.default_rng(0)
+    of_seed, of_run = rng.normal(size=(trials, 1, seeds)), rng.normal(size=(trials, groups, seeds))
+    noise = np.sqrt(alike) * of_seed + np.sqrt(1 - alike) * of_run
+    return 0.9 + 0.001 * noise * np.resize(stds, groups)[:, None]
 
 
-def test_a_pure_interaction_is_split_evenly():
-    cube = cube_of(sweep(lambda x, _: x[0] * x[1], factors=["data", "model"]))
-    assert means(cube.shapley()) == means(cube.main_effects()) == {"data": 0.5, "model": 0.5}
-    assert means(cube.interactions()) == {("data", "model"): 0.5}
+def chosen_difference(values, a=0, b=1):
+    """As `compare` takes it: in pairs, where the seeds' correlation favours that. values: (groups, seeds)."""
+    n = values.shape[1]
+    if seed_correlation(pd.DataFrame(values.T)).favours_pairs(n):
+        return paired_difference(dict(enumerate(values[a])), dict(enumerate(values[b])))
+    return welch_difference(values[a], values[b])
 
 
-def test_effects_of_the_pilot_plant():
-    """The 2^3 example of Box, Hunter & Hunter 2005, chapter 5: K(atalyst) C(oncentration) T(emperature), yield."""
-    yields = np.reshape([60, 72, 54, 68, 52, 83, 45, 80], (2, 2, 2))
-    cube = cube_of(sweep(lambda x, _: yields[x], factors="KCT"))
-    assert means(cube.main_effects()) == {"K": 1.5, "C": -5, "T": 23}
-    assert means(cube.interactions()) == {("K", "C"): 0, ("K", "T"): 10, ("C", "T"): 1.5}
+@pytest.mark.parametrize("alike", [0.0, 0.9])
+@pytest.mark.parametrize(("groups", "seeds"), [(2, 3), (2, 6), (6, 4)])
+def test_intervals_cover_the_difference_whether_seeds_are_alike_or_not(groups, seeds, alike):
+    trials = groups_of_runs(groups=groups, seeds=seeds, alike=alike, stds=[1.0, 2.0], trials=500)
+    low, high = np.transpose([chosen_difference(values).interval for values in trials])
+    assert np.mean((low <= 0) & (high >= 0)) > 0.92  # 0.95 less three standard errors of the simulation
 
 
-def test_shapley_equals_the_average_over_all_orders(random_cube):
-    added = {factor: [] for factor in random_cube.factors}
-    for order in permutations(range(5)):
-        x = [0] * 5
-        for axis in order:
-            before = random_cube.values[:, *x]
-            x[axis] = 1
-            added[random_cube.factors[axis]].append(random_cube.values[:, *x] - before)
-    for factor, share in random_cube.shapley().items():
-        assert share == pytest.approx(summarise(np.mean(added[factor], axis=0)))
+@pytest.mark.parametrize("stds", [[1.0], [1.0, 5.0]])
+def test_the_next_runs_fall_into_the_prediction_interval(stds):
+    trials = groups_of_runs(groups=2, seeds=6, alike=0.0, stds=stds)
+    hits = []
+    for values in trials:
+        low, high = welch_difference(*values[:, :5]).prediction
+        hits.append(low <= values[0, 5] - values[1, 5] <= high)
+    assert 0.93 < np.mean(hits) < 0.975
 
 
-def test_shapley_shares_add_up_to_the_gap(random_cube):
-    assert sum(means(random_cube.shapley()).values()) == pytest.approx(random_cube.gap().mean, abs=1e-9)
+def test_means_that_differ_by_the_margin_are_rarely_called_equal():
+    trials = groups_of_runs(groups=2, seeds=5, alike=0.0, stds=[1.0, 2.0], trials=2000)
+    found = np.mean([welch_difference(a + 0.005, b).equivalence_p(0.005) < 0.05 for a, b in trials])
+    assert 0.035 < found < 0.065
 
 
-def test_symmetric_factors_get_equal_shares_and_a_dummy_gets_none():
-    cube = cube_of(sweep(lambda x, _: sum(x[:3]) + x[0] * x[1] * x[2], factors=["data", "model", "lr", "dummy"]))
-    assert means(cube.shapley()) == pytest.approx({"data": 4 / 3, "model": 4 / 3, "lr": 4 / 3, "dummy": 0})
+def test_the_detectable_difference_is_found_in_four_of_five_studies():
+    trials = groups_of_runs(groups=2, seeds=5, alike=0.0, stds=[1.0], trials=2000)
+    std = np.sqrt(2 / 5) * 0.001
+    detectable = Difference(0.0, (5, 5), std, 8, np.nan, np.nan).detectable
+    assert np.mean([welch_difference(a + detectable, b).p < 0.05 for a, b in trials]) == pytest.approx(0.8, abs=0.04)
 
 
-def test_effects_are_computed_by_seed_and_then_summarised():
-    cube = cube_of(sweep(lambda x, seed: 10 * seed + x[0] * (1 + seed), factors=["data", "dummy"], seeds=(0, 1, 2)))
-    expected = pytest.approx(summarise([1, 2, 3]))
-    assert cube.gap() == expected
-    assert cube.shapley()["data"] == expected
-    assert cube.main_effects()["data"] == expected
+def test_with_many_equal_groups_one_is_rarely_called_better():
+    trials = groups_of_runs(groups=9, seeds=5, alike=0.0, stds=[1.0, 2.0, 3.0], trials=200)
+    wrong = [holm([welch_difference(a, b).p for a, b in combinations(values, 2)]).min() < 0.05 for values in trials]
+    assert np.mean(wrong) < 0.08
 
 
-def test_one_factor_and_one_seed_give_the_gap_without_an_interval():
-    cube = cube_of(sweep(lambda x, _: 0.5 * x[0], factors=["data"]))
-    assert means(cube.shapley()) == means(cube.main_effects()) == {"data": cube.gap().mean} == {"data": 0.5}
-    assert np.isnan(cube.shapley()["data"].low)
-    assert cube.interactions() == {}
-
-
-def test_the_corners_pick_two_of_many_levels():
-    runs = [(size, seed, seed + 1 / size) for size in (16, 64, 256) for seed in (0, 1)]
-    frame = pd.DataFrame(runs, columns=["batch_size", "seed", "test/acc"])
-    cube = Factorial.from_runs(frame, value="test/acc", start={"batch_size": 256}, end={"batch_size": 16})
-    assert means(cube.shapley()) == pytest.approx({"batch_size": 1 / 16 - 1 / 256})
-
-
-def test_none_is_a_level():
-    frame = pd.DataFrame({"augment": [None, "shift"], "seed": [0, 0], "test/acc": [0.98, 0.99]})
-    cube = Factorial.from_runs(frame, value="test/acc", start={"augment": None}, end={"augment": "shift"})
-    assert cube.gap().mean == pytest.approx(0.01)
-
-
-def test_a_seed_that_lacks_a_cell_is_left_out():
-    frame = sweep(lambda *_: 0.9, factors=["data", "model"], seeds=(0, 1, 2))
-    frame.loc[5, "test/acc"] = np.nan
-    cube = cube_of(frame)
-    assert (cube.seeds, cube.left_out, cube.gap().n) == ((0, 2), (1,), 2)
-    missing = missing_runs(frame, {"data": (0, 1), "model": (0, 1)}, value="test/acc")
-    assert missing == [{"seed": 1, "data": 0, "model": 1}]
-
-
-def test_without_a_complete_seed_the_missing_cells_are_named():
-    frame = sweep(lambda *_: 0.9, factors=["data", "model"], seeds=(0, 1)).drop([3, 4])
-    with pytest.raises(
-        ValueError, match="run the 2 missing ones, first seed=0, data=1, model=1; seed=1, data=0, model=0"
-    ):
-        cube_of(frame)
-
-
-def test_two_runs_of_one_cell_and_seed_are_refused():
-    frame = sweep(lambda *_: 0.9, factors=["data", "model"])
-    with pytest.raises(ValueError, match="several runs have seed=0, data=0, model=1"):
-        cube_of(pd.concat([frame, frame.loc[[1]]]))
-
-
-@pytest.mark.parametrize("end", [{"data": 0}, {"model": 1}])
-def test_corners_must_differ_in_the_same_factors(end):
-    with pytest.raises(ValueError, match="corners"):
-        Factorial.from_runs(sweep(lambda *_: 0.9, factors=["data"]), value="test/acc", start={"data": 0}, end=end)
+@pytest.mark.parametrize("seeds", [3, 4])
+def test_networks_that_are_equally_good_on_the_images_are_rarely_told_apart(seeds):
+    """The seeds' networks share images that are hard for a, and others that are hard for b, equally many."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(400):
+        hard = rng.choice(3, size=500, p=[0.9, 0.05, 0.05])
+        tests = []
+        for _ in range(seeds):
+            miss = rng.random(500) < 0.8
+            tests.append(mcnemar(~((hard == 1) & miss), ~((hard == 2) & miss)))
+        found.append(mcnemar_over_seeds(tests) < 0.05)
+    assert np.mean(found) < 0.06
 
 
 # --- calibration ---
