@@ -54,9 +54,8 @@ def small_digits() -> tuple[Digits, Digits]:
 @pytest.fixture
 def small_mnist(small_digits: tuple[Digits, Digits], monkeypatch: pytest.MonkeyPatch) -> tuple[Digits, Digits]:
     """In place of MNIST, wherever it would be read: 300 digits to train on, 60 to test on."""
-    monkeypatch.setattr("mnist_exp.data.image_datamodule.fetch_mnist", lambda data_dir: data_dir)
     for module in ("image_datamodule", "csv_datamodule", "suites"):
-        monkeypatch.setattr(f"mnist_exp.data.{module}.load_mnist", lambda _: small_digits)
+        monkeypatch.setattr(f"mnist_exp.data.{module}.load_set", lambda _name, _data_dir: small_digits)
     return small_digits
 
 

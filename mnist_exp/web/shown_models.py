@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnist_exp.data.named_sets import DIGITS, NAMED_SETS, dataset_of
 from mnist_exp.result import ResultError, RunResult
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class ShownModel:
     name: str  # its run's, and what tells it from another of the same name and kind
     kind: str  # such as cnn
     test_accuracy: float | None  # 0 to 1; None where the run folder does not tell
+    classes: tuple[str, ...] = DIGITS  # what its ten answers mean
 
     @property
     def label(self) -> str:
@@ -40,8 +42,9 @@ def show_models(loaded: "Mapping[Path, tuple[DigitClassifier, Mapping[str, Any]]
         same = [other for other, title in titles.items() if title == (run, kind)]
         name = run if len(same) == 1 else f"{run} {plain(own_parts(path, same))}"
         taken = [other.name for other in shown if other.kind == kind]
-        model = loaded[path][0]
-        shown.append(ShownModel(model, numbered(name, taken), kind, test_accuracy(path)))
+        model, config = loaded[path]
+        classes = NAMED_SETS[dataset_of(config)].classes
+        shown.append(ShownModel(model, numbered(name, taken), kind, test_accuracy(path), classes))
     return shown
 
 
