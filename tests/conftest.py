@@ -104,3 +104,12 @@ def checkpoint(composed: Compose, tmp_path: Path) -> Path:
     config = OmegaConf.to_container(cfg, resolve=True)
     torch.save({"epoch": 1, "state_dict": model.state_dict(), "config": config}, path)
     return path
+
+
+@pytest.fixture
+def clothes_checkpoint(checkpoint: Path) -> Path:
+    """The same checkpoint, as if it had been trained on Fashion-MNIST."""
+    content = torch.load(checkpoint, weights_only=True)
+    content["config"]["data"]["dataset"] = "fashion_mnist"
+    torch.save(content, checkpoint)
+    return checkpoint

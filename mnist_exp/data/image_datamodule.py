@@ -85,7 +85,7 @@ def read_part(raw: Path, wanted: NamedSet, files: tuple[str, str]) -> Digits:
         images = images.swapaxes(1, 2)
     if labels.ndim == 2:
         labels = labels[:, 0]  # QMNIST has eight numbers for a digit: its label, its writer, ...
-    return Digits(torch.from_numpy(np.array(images)), torch.from_numpy(labels.astype(np.int64)))
+    return Digits(torch.from_numpy(np.array(images, order="C")), torch.from_numpy(labels.astype(np.int64)))
 
 
 def read_file(raw: Path, name: str, *, archive: str | None) -> bytes:

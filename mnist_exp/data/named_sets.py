@@ -1,6 +1,6 @@
 """The data sets that `data.dataset` names: MNIST, and others of ten classes in its form. No torch is needed here.
 
-mnist_download.py fetches their files, and `image_datamodule.load_dataset` reads them.
+mnist_download.py fetches their files, and `image_datamodule.load_set` reads them.
 """
 
 from collections.abc import Mapping
@@ -95,5 +95,5 @@ def named_set(name: str) -> NamedSet:
 
 def dataset_of(config: Mapping[str, Any]) -> str:
     """The name of the data set in a run's configuration. Earlier versions knew MNIST alone, and did not say so."""
-    name = config["data"].get("dataset", "mnist")
+    name = (config.get("data") or {}).get("dataset")
     return name if isinstance(name, str) and name in NAMED_SETS else "mnist"

@@ -294,6 +294,7 @@ function showAnswer(card, shares) {
   const best = likeliest(shares);
   const name = card.querySelectorAll("th")[best].textContent;
   card.querySelector("b").textContent = name;
+  card.querySelector("b").classList.toggle("long", name.length > 2);
   card.querySelector(".answer span").textContent = percent(shares[best]);
   card.querySelectorAll("tr").forEach((row, label) => {
     row.classList.toggle("best", label === best);

@@ -1,11 +1,10 @@
 """The models that the page shows: what to call each, and how accurate it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_exp.data.named_sets import DIGITS, NAMED_SETS, dataset_of
 from mnist_exp.result import ResultError, RunResult
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ class ShownModel:
     name: str  # its run's, and what tells it from another of the same name and kind
     kind: str  # such as cnn
     test_accuracy: float | None  # 0 to 1; None where the run folder does not tell
-    classes: tuple[str, ...] = DIGITS  # what its ten answers mean
+    classes: tuple[str, ...] = tuple("0123456789")  # what its ten answers mean
 
     @property
     def label(self) -> str:
@@ -30,8 +29,13 @@ class ShownModel:
         return f"{self.name} ({self.kind})"
 
 
-def show_models(loaded: "Mapping[Path, tuple[DigitClassifier, Mapping[str, Any]]]") -> list[ShownModel]:
+def show_models(
+    loaded: "Mapping[Path, tuple[DigitClassifier, Mapping[str, Any]]]",
+    classes: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _: ShownModel.classes,
+) -> list[ShownModel]:
     """What to show of each checkpoint; `loaded` holds its classifier and its run's configuration.
+
+    classes: what the ten answers of a run mean, by its configuration; digits if nothing is said.
 
     Example: runs/a/checkpoints/best.ckpt and runs/b/checkpoints/best.ckpt, both of the run name csv-cnn and the kind
     cnn, are named `csv-cnn a` and `csv-cnn b`.
@@ -43,8 +47,7 @@ def show_models(loaded: "Mapping[Path, tuple[DigitClassifier, Mapping[str, Any]]
         name = run if len(same) == 1 else f"{run} {plain(own_parts(path, same))}"
         taken = [other.name for other in shown if other.kind == kind]
         model, config = loaded[path]
-        classes = NAMED_SETS[dataset_of(config)].classes
-        shown.append(ShownModel(model, numbered(name, taken), kind, test_accuracy(path), classes))
+        shown.append(ShownModel(model, numbered(name, taken), kind, test_accuracy(path), classes(config)))
     return shown
 
 
