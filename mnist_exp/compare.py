@@ -102,7 +102,7 @@ def mnist_pictures(data_dir: Path, fingerprint: str) -> "NDArray[np.uint8] | Non
     if fingerprint != MNIST_FINGERPRINT or not path.is_file():
         return None
     content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != SHA256[name]:
+    if hashlib.sha256(content).hexdigest() != SHA256["MNIST"][name]:
         return None
     return np.frombuffer(content, dtype=np.uint8, offset=16).reshape(-1, 28, 28)
 

@@ -26,10 +26,12 @@ def demo(cfg: "DictConfig") -> None:
     # Listen before the models are loaded: a port in use is reported at once. A browser that connects early waits.
     with contextlib.suppress(KeyboardInterrupt), listen(cfg.host, cfg.port) as socket:
         from mnist_exp.cli.threads import set_threads
+        from mnist_exp.data.named_sets import NAMED_SETS, dataset_of
         from mnist_exp.models.checkpoint import load_classifier
 
         set_threads(cfg.threads)
-        models = show_models({path: load_classifier(path, cfg.network) for path in paths})
+        loaded = {path: load_classifier(path, cfg.network) for path in paths}
+        models = show_models(loaded, classes=lambda config: NAMED_SETS[dataset_of(config)].classes)
         host, port = socket.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         print(f"{', '.join(one.label for one in models)}: draw at {url} (Ctrl+C ends it)", flush=True)

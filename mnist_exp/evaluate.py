@@ -5,7 +5,8 @@ python -m mnist_exp.evaluate ckpt_path=outputs/runs/.../checkpoints/best.ckpt su
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
 
     Raises ValueError, OSError or MNISTUnavailableError for what cannot be used. The message says which and why.
     """
+    cfg = deepcopy(cfg)
     run_dirs = run_folders(cfg.ckpt_path)
     if "path" in cfg.suite and not cfg.suite.path:
         raise ValueError(f"suite={cfg.suite.name} needs suite.path=...: the folder or file with the digits")
@@ -43,6 +45,7 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
     from mnist_exp.cli.working import working
     from mnist_exp.data.digits import fingerprint
     from mnist_exp.data.image_folder import list_refused
+    from mnist_exp.data.named_sets import NAMED_SETS
     from mnist_exp.models.checkpoint import load_classifier
     from mnist_exp.result import environment
 
@@ -52,6 +55,7 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
     accelerator = torch.accelerator.current_accelerator(check_available=True) or "cpu"
     device = torch.device(accelerator if cfg.device == "auto" else cfg.device)
     models = {path: load_classifier(path, cfg.network) for path in run_dirs}
+    cfg.dataset = chosen_dataset(cfg.dataset, [config for _, config in models.values()])
     suite = instantiate(cfg.suite)
     with working(f"reading {suite.label}"):
         subsets = dict(suite.subsets())
@@ -70,7 +74,10 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
         with working(f"testing {path}"):
             probs = {name: model.probabilities(digits.images).numpy() for name, digits in subsets.items()}
         warn_of_transposed(model, subsets, probs)
-        figures = score(subsets, probs) | {"checkpoint": describe_checkpoint(path, config), **conditions}
+        figures = score(subsets, probs, classes=NAMED_SETS[cfg.dataset].classes) | {
+            "checkpoint": describe_checkpoint(path, config),
+            **conditions,
+        }
         evaluations[write_evaluation(run_dirs[path], suite.label, figures, subsets, probs)] = figures
 
     Console(width=None if sys.stdout.isatty() else 200).print(table(suite.label, list(evaluations.values())))
@@ -80,6 +87,25 @@ def evaluate(cfg: "DictConfig") -> dict[Path, dict[str, Any]]:
     for path in evaluations:
         print(f"kept in {path}")
     return evaluations
+
+
+def chosen_dataset(asked: str, configs: Iterable[Mapping[str, Any]]) -> str:
+    """The name of the data set to test on: the one that is asked for, or with `auto` the checkpoints' own.
+
+    configs: of their runs.
+
+    Raises ValueError where it is not one for all of them, or has other classes than they know.
+    """
+    from mnist_exp.data.named_sets import NAMED_SETS, dataset_of
+
+    known = list(dict.fromkeys(map(dataset_of, configs)))
+    chosen = known[0] if asked == "auto" else asked
+    if asked == "auto" and len(known) > 1:
+        raise ValueError(f"the checkpoints are of several data sets: choose one of them, dataset={' | '.join(known)}")
+    for each in known:
+        if NAMED_SETS[each].classes != NAMED_SETS[chosen].classes:
+            raise ValueError(f"a checkpoint of {NAMED_SETS[each].title} does not know the classes of dataset={chosen}")
+    return chosen
 
 
 def warn_of_transposed(model: "DigitClassifier", subsets: "Mapping[str, Digits]", probs: "Mapping[str, Any]") -> None:

@@ -1,4 +1,4 @@
-"""Write a checkpoint as files that run without this project, check them on MNIST's test images, write a model card.
+"""Write a checkpoint as files that run without this project, check them on test images, write a model card.
 
 python -m mnist_exp.export ckpt_path=outputs/runs/.../checkpoints/best.ckpt
 """
@@ -37,18 +37,19 @@ def export(cfg: "DictConfig") -> list[Path]:
     from mnist_exp.analysis.scores import describe_checkpoint
     from mnist_exp.cli.threads import set_threads
     from mnist_exp.cli.working import working
-    from mnist_exp.data.image_datamodule import load_mnist
+    from mnist_exp.data.image_datamodule import load_set
+    from mnist_exp.data.named_sets import dataset_of
     from mnist_exp.models.checkpoint import load_classifier
     from mnist_exp.models.export_formats import write_files
 
     # Read the checkpoints and the images before the first long computation.
     set_threads(cfg.threads)
     models = {path: load_classifier(path, cfg.network) for path in run_dirs}
-    _, test = load_mnist(Path(cfg.data_dir))
+    data = {path: load_set(dataset_of(config), Path(cfg.data_dir)) for path, (_, config) in models.items()}
 
     cards = []
     for path, (model, config) in models.items():
-        run_dir = run_dirs[path]
+        run_dir, (_, test) = run_dirs[path], data[path]
         with working(f"exporting {path}"):
             files = write_files(model, path, run_dir / "export", formats=cfg.formats, images=test.images)
             rows = [ExportedFile(*file) for file in files]
@@ -81,6 +82,7 @@ def write_model_card(
     """
     from mnist_exp.analysis.model_card import model_card, read_evaluations
     from mnist_exp.analysis.scores import score
+    from mnist_exp.data.named_sets import NAMED_SETS, dataset_of
     from mnist_exp.files import write_text
     from mnist_exp.result import RunResult, environment
 
@@ -90,7 +92,11 @@ def write_model_card(
         config=config,
         checkpoint=checkpoint,
         parameters=sum(weights.numel() for weights in model.parameters()),
-        test=score({"test": test}, {"test": model.probabilities(test.images).numpy()}),
+        test=score(
+            {"test": test},
+            {"test": model.probabilities(test.images).numpy()},
+            classes=NAMED_SETS[dataset_of(config)].classes,
+        ),
         evaluations=read_evaluations(run_dir, checkpoint["sha256"]),
         files=files,
         result=result.to_dict() if result else None,

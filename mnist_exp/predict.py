@@ -36,13 +36,16 @@ def predict(cfg: "DictConfig") -> "tuple[list[Prediction], dict[str, str]]":
     from mnist_exp.analysis import picture_predictions
     from mnist_exp.cli.threads import set_threads
     from mnist_exp.cli.working import working
+    from mnist_exp.data.named_sets import NAMED_SETS, dataset_of
     from mnist_exp.models.checkpoint import load_classifier
 
     picture_predictions.check_replaceable(Path(cfg.output))
     set_threads(cfg.threads)
-    model, _ = load_classifier(ckpt_path, cfg.network)
+    model, config = load_classifier(ckpt_path, cfg.network)
+    dataset = dataset_of(config)
+    classes = NAMED_SETS[dataset].classes
     with working(f"reading {cfg.images}"):
-        digits = picture_predictions.read_digits(cfg.images, photo=cfg.photo)
+        digits = picture_predictions.read_digits(cfg.images, photo=cfg.photo, dataset=dataset)
     if not digits.images:
         raise ValueError(picture_predictions.list_failures(digits.failures))
     with working(f"predicting {len(digits.images):,} digits"):
@@ -50,10 +53,10 @@ def predict(cfg: "DictConfig") -> "tuple[list[Prediction], dict[str, str]]":
 
     console = Console()
     if cfg.show is True or (cfg.show == "auto" and len(found) <= MAX_DRAWN):
-        console.print(picture_predictions.drawings(console, found, digits.images))
-    console.print(picture_predictions.table(found))
+        console.print(picture_predictions.drawings(console, found, digits.images, classes))
+    console.print(picture_predictions.table(found, classes))
     kaggle = digits.is_unlabelled_table if cfg.columns == "auto" else cfg.columns == "kaggle"
-    picture_predictions.write_predictions(Path(cfg.output), found, kaggle=kaggle)
+    picture_predictions.write_predictions(Path(cfg.output), found, kaggle=kaggle, classes=classes)
     print(f"{len(found):,} predictions in {cfg.output}" + " (a submission for Kaggle)" * kaggle)
     return found, digits.failures
 

@@ -41,6 +41,9 @@ WHERE_AND_HOW_LONG = (
     "trainer.strategy",
 )
 
+# What runs did before a setting was added, whose configuration does not have it.
+BEFORE_IT_WAS_ADDED = {"data.dataset": "mnist"}
+
 # The settings in which two data modules may differ although they give the same pixels in the same order.
 PIXEL_SOURCE = tuple(f"data.{key}" for key in ("_target_", "name", "data_dir", "folder", "train_csv", "test_csv"))
 

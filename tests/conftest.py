@@ -54,9 +54,8 @@ def small_digits() -> tuple[Digits, Digits]:
 @pytest.fixture
 def small_mnist(small_digits: tuple[Digits, Digits], monkeypatch: pytest.MonkeyPatch) -> tuple[Digits, Digits]:
     """In place of MNIST, wherever it would be read: 300 digits to train on, 60 to test on."""
-    monkeypatch.setattr("mnist_exp.data.image_datamodule.fetch_mnist", lambda data_dir: data_dir)
     for module in ("image_datamodule", "csv_datamodule", "suites"):
-        monkeypatch.setattr(f"mnist_exp.data.{module}.load_mnist", lambda _: small_digits)
+        monkeypatch.setattr(f"mnist_exp.data.{module}.load_set", lambda _name, _data_dir: small_digits)
     return small_digits
 
 
@@ -105,3 +104,12 @@ def checkpoint(composed: Compose, tmp_path: Path) -> Path:
     config = OmegaConf.to_container(cfg, resolve=True)
     torch.save({"epoch": 1, "state_dict": model.state_dict(), "config": config}, path)
     return path
+
+
+@pytest.fixture
+def clothes_checkpoint(checkpoint: Path) -> Path:
+    """The same checkpoint, as if it had been trained on Fashion-MNIST."""
+    content = torch.load(checkpoint, weights_only=True)
+    content["config"]["data"]["dataset"] = "fashion_mnist"
+    torch.save(content, checkpoint)
+    return checkpoint

@@ -142,7 +142,7 @@ def test_pictures_are_those_of_mnist_alone(tmp_path, monkeypatch):
     images = np.arange(2 * 28 * 28, dtype=np.int64).astype(np.uint8)
     path.write_bytes(bytes(16) + images.tobytes())
     assert compare_module.mnist_pictures(tmp_path, MNIST_FINGERPRINT) is None  # not the bytes of MNIST
-    monkeypatch.setitem(compare_module.SHA256, path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setitem(compare_module.SHA256["MNIST"], path.name, hashlib.sha256(path.read_bytes()).hexdigest())
     assert np.array_equal(compare_module.mnist_pictures(tmp_path, MNIST_FINGERPRINT), images.reshape(2, 28, 28))
     assert compare_module.mnist_pictures(tmp_path, "sha256:other") is None
     assert compare_module.mnist_pictures(tmp_path / "nowhere", MNIST_FINGERPRINT) is None

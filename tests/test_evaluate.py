@@ -16,7 +16,7 @@ from PIL import Image
 
 from mnist_exp.cli.overrides import CONF
 from mnist_exp.data.digits import Digits
-from mnist_exp.evaluate import evaluate
+from mnist_exp.evaluate import chosen_dataset, evaluate
 from mnist_exp.train import train
 from mnist_exp.training.run import run_and_record
 
@@ -31,6 +31,38 @@ def evaluated(*overrides: str) -> dict[str, Any]:
 
 
 # --- the command ---
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_a_checkpoint_is_tested_on_its_own_data_set_with_its_own_class_names(clothes_checkpoint: Path):
+    figures = evaluated(f"ckpt_path={clothes_checkpoint}")
+    assert (clothes_checkpoint.parents[1] / "evaluation-test-fashion_mnist.json").exists()
+    assert figures["suite"]["dataset"] == "fashion_mnist"
+    assert list(figures["by_class"])[8:] == ["Bag", "Ankle boot"]
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_another_data_set_can_be_the_test_if_its_classes_are_the_same(checkpoint: Path):
+    figures = evaluated(f"ckpt_path={checkpoint}", "dataset=qmnist")
+    assert (checkpoint.parents[1] / "evaluation-test-qmnist.json").exists()
+    assert figures["suite"]["dataset"] == "qmnist"
+    with pytest.raises(ValueError, match="a checkpoint of MNIST does not know the classes of dataset=kmnist"):
+        evaluated(f"ckpt_path={checkpoint}", "dataset=kmnist")
+
+
+def test_checkpoints_of_several_data_sets_need_one_to_be_named():
+    configs = [{"data": {}}, {"data": {"dataset": "qmnist"}}]
+    assert chosen_dataset("emnist_digits", configs) == "emnist_digits"
+    with pytest.raises(ValueError, match=r"choose one of them, dataset=mnist \| qmnist"):
+        chosen_dataset("auto", configs)
+
+
+def test_other_peoples_digits_are_no_test_of_a_model_of_clothes(
+    clothes_checkpoint: Path, caplog: pytest.LogCaptureFixture
+):
+    with pytest.raises(ValueError, match="suite=other_hands has nothing to test on"):
+        evaluated(f"ckpt_path={clothes_checkpoint}", "suite=other_hands")
+    assert "it has digits, and Fashion-MNIST has none" in caplog.text
 
 
 @pytest.fixture

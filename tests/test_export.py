@@ -43,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, small_digits: tuple[Digits, Di
     resolved = OmegaConf.to_container(cfg, resolve=True)
     torch.save(content | {"config": resolved}, run_dir / "checkpoints" / "best.ckpt")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mnist_exp.data.image_datamodule.load_mnist", lambda _: small_digits)
+        patch.setattr("mnist_exp.data.image_datamodule.load_set", lambda *_: small_digits)
         export(config("export", f"ckpt_path={run_dir}/checkpoints/best.ckpt", "threads=1"))
     return run_dir
 

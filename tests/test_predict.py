@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from mnist_exp.cli.overrides import CONF
+from mnist_exp.data.named_sets import CLOTHES
 from mnist_exp.models.checkpoint import load_classifier
 from mnist_exp.predict import main, predict
 
@@ -39,6 +40,26 @@ def test_a_row_holds_the_two_likeliest_labels(checkpoint: Path, pictures: Path):
     assert [row[0] for row in body] == [f"{pictures}/{label}.png" for label in range(3)]
     assert [[int(row[1]), int(row[3])] for row in body] == probs.topk(2).indices.tolist()
     assert [float(row[2]) for row in body] == pytest.approx(probs.amax(dim=1).tolist(), abs=1e-6)
+
+
+def test_the_classes_of_another_data_set_are_named(
+    clothes_checkpoint: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+):
+    cfg = config(clothes_checkpoint, f"{pictures}/*.png")
+    found, _ = predict(cfg)
+    names = [[CLOTHES[each.label], CLOTHES[each.runner_up]] for each in found]
+    assert [[row[1], row[3]] for row in rows(cfg)[1:]] == names
+    assert all(name in capsys.readouterr().out for name in names[0][:1])
+    kaggle = config(clothes_checkpoint, f"{pictures}/*.png", "columns=kaggle")
+    predict(kaggle)
+    assert [row[1] for row in rows(kaggle)[1:]] == [str(each.label) for each in found]
+
+
+def test_a_picture_of_clothes_is_scaled_and_not_searched_for_ink(clothes_checkpoint: Path, tmp_path: Path):
+    grey = Image.new("L", (56, 56), 200)
+    grey.save(tmp_path / "coat.png")
+    found, failures = predict(config(clothes_checkpoint, [str(tmp_path / "coat.png")]))
+    assert (len(found), failures) == (1, {})
 
 
 def test_a_bad_file_is_named_the_others_are_predicted_and_the_command_fails(

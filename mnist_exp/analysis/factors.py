@@ -35,7 +35,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from mnist_exp.recipe import NOT_IN_FOLDER_NAMES, is_part_of_recipe
+from mnist_exp.recipe import BEFORE_IT_WAS_ADDED, NOT_IN_FOLDER_NAMES, is_part_of_recipe
 
 Levels = tuple[str, ...]  # the level of one factor in each run, in the order of the runs
 Configs = Sequence[Mapping[str, Any]]
@@ -66,7 +66,7 @@ def differing_settings(configs: Configs) -> dict[str, Levels]:
 
     Copies of the seed, such as `data.seed`, are no more part of the recipe than the seed.
     """
-    flat = [dict(flatten(config)) for config in configs]
+    flat = [all_settings(config) for config in configs]
     levels_of = {key: tuple(each.get(key, ABSENT) for each in flat) for key in dict.fromkeys(chain(*flat))}
     copies_of_seed = {key for key in levels_of if key.endswith(".seed") and levels_of[key] == levels_of.get("seed")}
     return {
@@ -82,6 +82,11 @@ def drop_copies(differing: Mapping[str, Levels], *, preferred: set[str]) -> dict
     for key in sorted(differing, key=lambda key: (key not in preferred, key.count("."))):
         kept.setdefault(differing[key], key)
     return {key: levels for key, levels in differing.items() if kept[levels] == key}
+
+
+def all_settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """Every setting by its dotted key, as text, also those that were added since the run of this configuration."""
+    return BEFORE_IT_WAS_ADDED | dict(flatten(config))
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

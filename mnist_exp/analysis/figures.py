@@ -24,6 +24,7 @@ from PIL import Image
 
 from mnist_exp.analysis.markdown import plain_text, points
 from mnist_exp.analysis.statistics import Summary, confusion_counts, expected_calibration_error, wilson_interval
+from mnist_exp.data.named_sets import DIGITS
 
 WIDE, NARROW = 684, 320  # points: a figure on a desktop and in docs, and one on a phone
 DPI = 150  # of a PNG, which is shown at about two thirds of its pixels: sharp on dense screens
@@ -318,10 +319,16 @@ class Mistake(NamedTuple):
     note: str = ""
 
 
-def mistakes(rows: Mapping[str, Sequence[Mistake]], *, width: float = WIDE) -> Figure:
-    """The gallery of mistakes: rows of images, each row under its title, each image over `5 as 6` and its note."""
+def mistakes(rows: Mapping[str, Sequence[Mistake]], *, width: float = WIDE, classes: Sequence[str] = DIGITS) -> Figure:
+    """The gallery of mistakes: rows of images, each row under its title, each image over `5 as 6` and its note.
+
+    classes: what the labels mean.
+    """
+    space = " " if classes == DIGITS else "\n"  # names take two lines
     captioned = {
-        title: [(each.image, f"{each.label} as {each.answer}\n{each.note}".strip()) for each in row]
+        title: [
+            (each.image, f"{classes[each.label]}{space}as {classes[each.answer]}\n{each.note}".strip()) for each in row
+        ]
         for title, row in rows.items()
     }
     return gallery(captioned, width=width)
@@ -407,21 +414,23 @@ def accuracy_by_suite(accuracies: pd.DataFrame, styles: GroupStyles, *, width: f
 
 
 # --- the test of a single run ----------------------------------------------------------------------------------------
-# probs: float (N, 10). labels: int (N,). images: uint8 (N, 28, 28).
+# probs: float (N, 10). labels: int (N,). images: uint8 (N, 28, 28). classes: what the labels 0 to 9 mean.
 
 
-def panels_of_a_test(probs: NDArray[Any], labels: NDArray[Any], images: NDArray[np.uint8]) -> dict[str, Figure]:
+def panels_of_a_test(
+    probs: NDArray[Any], labels: NDArray[Any], images: NDArray[np.uint8], *, classes: Sequence[str] = DIGITS
+) -> dict[str, Figure]:
     """Four figures that show what a test found: confusion, by_class, worst_mistakes and calibration."""
     worst = most_confident_mistakes(probs, labels, images, count=WORST)
     return {
-        "confusion": confusion_matrix(probs, labels),
-        "by_class": accuracy_by_class(probs, labels),
-        "worst_mistakes": mistakes({"Most confident mistakes" if worst else "No mistakes": worst}),
+        "confusion": confusion_matrix(probs, labels, classes=classes),
+        "by_class": accuracy_by_class(probs, labels, classes=classes),
+        "worst_mistakes": mistakes({"Most confident mistakes" if worst else "No mistakes": worst}, classes=classes),
         "calibration": reliability_diagram(probs, labels),
     }
 
 
-def confusion_matrix(probs: NDArray[Any], labels: NDArray[Any]) -> Figure:
+def confusion_matrix(probs: NDArray[Any], labels: NDArray[Any], *, classes: Sequence[str] = DIGITS) -> Figure:
     """Counts, rows true and columns predicted; the colour leaves the diagonal out, where all the counts would be."""
     counts = confusion_counts(probs.argmax(axis=1), labels)
     confused = np.where(np.eye(10, dtype=bool), 0, counts)
@@ -433,12 +442,19 @@ def confusion_matrix(probs: NDArray[Any], labels: NDArray[Any]) -> Figure:
             if count:
                 dark = confused[row, column] > 0.6 * confused.max()
                 axes.text(column, row, str(count), ha="center", va="center", fontsize=8, color="w" if dark else "k")
-        axes.set(title="Confusion", xlabel="predicted", ylabel="true", xticks=range(10), yticks=range(10))
+        axes.set(title="Confusion", xlabel="predicted", ylabel="true")
+        axes.set_yticks(range(10), classes)
+        name_classes(axes, classes)
     return figure
 
 
-def accuracy_by_class(probs: NDArray[Any], labels: NDArray[Any]) -> Figure:
-    """A point per digit, with its 95% interval over images (Wilson)."""
+def name_classes(axes: Axes, classes: Sequence[str]) -> None:
+    """Ticks of the x axis for the labels 0 to 9. Names are turned, since they would run into each other."""
+    axes.set_xticks(range(10), classes, rotation=0 if classes == DIGITS else 90)
+
+
+def accuracy_by_class(probs: NDArray[Any], labels: NDArray[Any], *, classes: Sequence[str] = DIGITS) -> Figure:
+    """A point per class, with its 95% interval over images (Wilson)."""
     correct = probs.argmax(axis=1) == labels
     digits = np.unique(labels)
     acc = np.array([correct[labels == digit].mean() for digit in digits])
@@ -446,7 +462,9 @@ def accuracy_by_class(probs: NDArray[Any], labels: NDArray[Any]) -> Figure:
     with drawing(height=288, width=360) as figure:
         axes = figure.subplots()
         axes.errorbar(digits, acc, yerr=np.abs(bounds.T - acc), fmt="o", color=PALETTE[0], capsize=3)
-        axes.set(title="Accuracy by class, with 95% intervals", xlabel="true digit", xticks=range(10))
+        what = "digit" if classes == DIGITS else "class"
+        axes.set(title="Accuracy by class, with 95% intervals", xlabel=f"true {what}")
+        name_classes(axes, classes)
         axes.yaxis.set_major_formatter(percent(axes))
     return figure
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mnist_exp.analysis.markdown import NOTHING, code, markdown_table, number, paragraphs, percent, plain_text
+from mnist_exp.data.named_sets import DIGITS, NAMED_SETS, NamedSet, dataset_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -102,25 +103,28 @@ def model_card(
     """The card, as Markdown.
 
     config: the run's resolved configuration. checkpoint: from `scores.describe_checkpoint`. test: from `scores.score`,
-    on MNIST's test images. evaluations: by suite. result: the content of the run's result.json, None where there is
-    none. environment: where the files were exported and measured.
+    on the test images of its data set. evaluations: by suite. result: the content of the run's result.json, None where
+    there is none. environment: where the files were exported and measured.
     """
     known = result or {}
     suites = {"test": test, **evaluations}
+    data = NAMED_SETS[dataset_of(config)]
+    what = "handwritten digits" if data.classes == DIGITS else f"the classes of {data.title}"
     return (
         paragraphs(
             f"# Model card: {code(checkpoint['name'])}",
-            f"A recogniser of handwritten digits: {code(call(config['model']['net']))}, {parameters:,} parameters. It "
-            f"reads **{accuracy(test['by_subset']['test'])}** of MNIST's {test['n']:,} test images (95% interval).",
-            how_to_use(files),
+            f"A recogniser of {what}: {code(call(config['model']['net']))}, {parameters:,} parameters. It "
+            f"reads **{accuracy(test['by_subset']['test'])}** of {data.title}'s {test['n']:,} test images (95% "
+            "interval).",
+            how_to_use(files, data),
             "## Intended use",
-            "For learning, and for comparing methods. If a wrong digit would do harm (cheques, forms, post), test it "
-            "on digits from there first, and let a person check the answers that it is unsure of.",
+            "For learning, and for comparing methods. If a wrong answer would do harm (cheques, forms, post), test it "
+            "on images from there first, and let a person check the answers that it is unsure of.",
             training_data(config, known.get("data")),
             recipe(config, checkpoint, known),
             accuracies(suites),
             calibration(suites),
-            limits(suites),
+            limits(suites, data),
             origin(checkpoint, files, known.get("environment", {}), environment),
         )
         + "\n"
@@ -130,28 +134,26 @@ def model_card(
 # --- its sections ----------------------------------------------------------------------------------------------------
 
 
-def how_to_use(files: Sequence[ExportedFile]) -> str:
+def how_to_use(files: Sequence[ExportedFile], data: NamedSet) -> str:
     examples = [f"```python\n{EXAMPLES[row.file]}\n```" for row in files if row.file in EXAMPLES]
     if not examples:
         return ""
+    classes = ", ".join(f"{label} {name}" for label, name in enumerate(data.classes))
     return paragraphs(
         "## How to use it",
         "In: `images`, uint8 `[batch, 28, 28]`, white (255) on black (0), any number of them. Out: `probabilities`, "
         "float32 `[batch, 10]`. The model scales its input itself. From this folder:",
         *examples,
+        "" if data.classes == DIGITS else f"Its ten answers: {classes}.",
         "Photos and scans must be brought to MNIST's form first; `python -m mnist_exp.predict` does that.",
     )
 
 
 def training_data(config: Mapping[str, Any], known: Mapping[str, Any] | None) -> str:
     """known: `data` of result.json, None where there is no result."""
+    data = NAMED_SETS[dataset_of(config)]
     own = config["data"].get("folder") or config["data"].get("train_csv")
-    source = (
-        f"Trained on {code(own)}, not on MNIST."
-        if own
-        else "Trained on MNIST (LeCun, Cortes, Burges 1998): digits that employees of the US Census Bureau and "
-        "high-school students wrote in the 1990s, scanned, scaled to 20x20 and centred by mass in 28x28."
-    )
+    source = f"Trained on {code(own)}, not on {data.title}." if own else f"Trained on {data.title} ({data.origin})."
     if known is None:
         return paragraphs("## Data", source, "The run has no result.json: its number of images is not recorded.")
     train, val, test = (thousands(known[key]) for key in ("train", "val", "test"))
@@ -167,7 +169,7 @@ def recipe(config: Mapping[str, Any], checkpoint: Mapping[str, Any], known: Mapp
     rows = [
         ["classifier", code(class_name(model))],
         ["net", code(call(model["net"]))],
-        ["pixels", "mean 0, standard deviation 1" if model["standardize"] else "0 to 1"],
+        ["pixels", "MNIST's mean becomes 0 and its standard deviation 1" if model["standardize"] else "0 to 1"],
         ["optimizer", code(call(model.get("optimizer")))],
         ["scheduler", code(call(model.get("scheduler")))],
         ["augmentation", code(call(model.get("augment")))],
@@ -207,7 +209,7 @@ def calibration(suites: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
-def limits(suites: Mapping[str, Mapping[str, Any]]) -> str:
+def limits(suites: Mapping[str, Mapping[str, Any]], data: NamedSet) -> str:
     sets = {
         name: score["acc"]
         for evaluation in suites.values()
@@ -224,10 +226,12 @@ def limits(suites: Mapping[str, Mapping[str, Any]]) -> str:
         else "Other people's digits, other pens and cameras: not measured. "
         "`python -m mnist_exp.evaluate ckpt_path=... suite=all` measures them, and the next export writes them here."
     )
+    form = "28x28, white on black"
+    if data.classes == DIGITS:
+        form += ", one digit, 20 pixels high or wide, its centre of mass in the middle"
     return paragraphs(
         "## Limits",
-        "- An image holds one digit in MNIST's form: 28x28, white on black, 20 pixels high or wide, its centre of mass "
-        "in the middle.\n"
+        f"- An image has the form of {data.title}: {form}.\n"
         "- It always answers: a letter, a blank image and two digits side by side get a label too, and often a high "
         "probability.\n"
         f"- {elsewhere}",
@@ -249,7 +253,7 @@ def origin(
     return paragraphs(
         "## Origin",
         f"Checkpoint {code(checkpoint['path'])}, SHA-256 {code(checkpoint['sha256'])}.",
-        markdown_table("Each file against the checkpoint, on MNIST's test images", HEADER, cells),
+        markdown_table("Each file against the checkpoint, on the test images", HEADER, cells),
         f"Measured on {platform.platform()}, {platform.machine()}, {os.cpu_count()} CPUs{runtime}.",
         markdown_table("Where", ["", *keys, "commit"], rows),
         "The form of this card: M. Mitchell et al., Model Cards for Model Reporting, 2019, "

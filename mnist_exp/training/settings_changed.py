@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from mnist_exp.analysis.factors import ABSENT, flatten
+from mnist_exp.analysis.factors import ABSENT, all_settings
 from mnist_exp.models.checkpoint_paths import LAST
 from mnist_exp.recipe import RECORDS, WHERE_AND_HOW_LONG, decides_result, is_listed
 from mnist_exp.result import RunResult
@@ -32,11 +32,12 @@ class ResumeError(ValueError):
 def changed_settings(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
     """Such as {"data.name": "data.name=image (was csv)"}, for each setting that decides the result and differs.
 
-    A setting that is new since the earlier run, and null, does not differ. Copies, such as `data.seed`, are left out.
+    A setting that is new since the earlier run, and changes nothing, does not differ. Copies, such as `data.seed`, are
+    left out.
 
     earlier, now: resolved configurations.
     """
-    before, after = dict(flatten(earlier)), dict(flatten(now))
+    before, after = all_settings(earlier), all_settings(now)
     changed = {
         key: f"{key}={after.get(key, ABSENT)} (was {before.get(key, ABSENT)})"
         for key in dict.fromkeys([*after, *before])

@@ -3,12 +3,14 @@
 tensorboard --logdir outputs
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from mnist_exp.data.named_sets import NAMED_SETS, dataset_of
 from mnist_exp.training.history import History, logged_metrics
 from mnist_exp.training.predictions import Predictions
 
@@ -50,7 +52,8 @@ class TestPanels(Callback):
             return
         from mnist_exp.analysis.figures import pixels
 
-        figures = {tag: pixels(figure) for tag, figure in figures_of_the_test(trainer).items()}
+        classes = NAMED_SETS[dataset_of(self.config)].classes
+        figures = {tag: pixels(figure) for tag, figure in figures_of_the_test(trainer, classes).items()}
         for logger in loggers:
             for tag, image in figures.items():
                 logger.experiment.add_image(tag, image, trainer.current_epoch, dataformats="HWC")
@@ -61,7 +64,7 @@ def tensorboard_loggers(trainer: Trainer) -> list[TensorBoardLogger]:
     return [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
 
 
-def figures_of_the_test(trainer: Trainer) -> "dict[str, Figure]":
+def figures_of_the_test(trainer: Trainer, classes: Sequence[str]) -> "dict[str, Figure]":
     """The figures of the test that has just ended, from its `predictions.npz`, by TensorBoard tag."""
     from mnist_exp.analysis.figures import panels_of_a_test
 
@@ -69,7 +72,8 @@ def figures_of_the_test(trainer: Trainer) -> "dict[str, Figure]":
     with np.load(written) as predictions:
         probs, labels = predictions["probs"], predictions["labels"]
     images = trainer.datamodule.test.images.cpu().numpy()  # type: ignore[attr-defined]
-    return {f"test/{name}": figure for name, figure in panels_of_a_test(probs, labels, images).items()}
+    panels = panels_of_a_test(probs, labels, images, classes=classes)
+    return {f"test/{name}": figure for name, figure in panels.items()}
 
 
 def best_metrics(trainer: Trainer) -> dict[str, float]:
@@ -86,6 +90,7 @@ def hyperparameters(config: dict[str, Any]) -> dict[str, Any]:
     optimizer = config["model"]["optimizer"] or {"_target_": "none"}
     return {
         "data": config["data"]["name"],
+        "dataset": dataset_of(config),
         "model": config["model"]["name"],
         "optimizer": optimizer["_target_"].rsplit(".", 1)[-1],
         "lr": optimizer.get("lr", 0.0),

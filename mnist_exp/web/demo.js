@@ -284,22 +284,24 @@ function showAnswers({ image, answers }) {
   const pixels = new ImageData(28, 28);
   image.forEach((grey, index) => pixels.data.set([grey, grey, grey, 255], 4 * index));
   seen.putImageData(pixels, 0, 0);
-  const digits = Object.entries(answers).map(([label, shares]) => showAnswer(cards.get(label), shares));
-  const different = [...new Set(digits)].sort();
-  const all = digits.length === 2 ? "Both say" : digits.length > 2 ? "All say" : "It is a";
-  say(different.length > 1 ? `They disagree: ${different.join(" or ")}` : `${all} ${digits[0]}`);
+  const names = Object.entries(answers).map(([label, shares]) => showAnswer(cards.get(label), shares));
+  const different = [...new Set(names)].sort();
+  const all = names.length === 2 ? "Both say" : names.length > 2 ? "All say" : "It is a";
+  say(different.length > 1 ? `They disagree: ${different.join(" or ")}` : `${all} ${names[0]}`);
 }
 
 function showAnswer(card, shares) {
   const best = likeliest(shares);
-  card.querySelector("b").textContent = best;
+  const name = card.querySelectorAll("th")[best].textContent;
+  card.querySelector("b").textContent = name;
+  card.querySelector("b").classList.toggle("long", name.length > 2);
   card.querySelector(".answer span").textContent = percent(shares[best]);
-  card.querySelectorAll("tr").forEach((row, digit) => {
-    row.classList.toggle("best", digit === best);
-    row.querySelector(".bar").style.setProperty("--share", shares[digit]);
-    row.querySelector(".percent").textContent = percent(shares[digit]);
+  card.querySelectorAll("tr").forEach((row, label) => {
+    row.classList.toggle("best", label === best);
+    row.querySelector(".bar").style.setProperty("--share", shares[label]);
+    row.querySelector(".percent").textContent = percent(shares[label]);
   });
-  return best;
+  return name;
 }
 
 function showNoAnswer(message, isProblem = false) {
@@ -323,15 +325,15 @@ function say(message, isProblem = false) {
 // A long name may go on in the next line after a separator (behind it: a space of no width).
 const breakable = (name) => name.replace(/[-_/=,.]/g, "$&\u200b");
 
-function makeCard({ name, kind, test_accuracy }) {
+function makeCard({ name, kind, test_accuracy, classes }) {
   const card = element("model").content.cloneNode(true).querySelector("article");
   card.querySelector("h2").textContent = breakable(name);
   card.querySelector(".about").textContent =
     test_accuracy === null ? kind : `${kind}\nTest accuracy ${percent(test_accuracy, 2)}`;
-  card.querySelector("caption").textContent = `Probability of each digit, according to ${name} (${kind})`;
-  for (let digit = 0; digit < 10; digit++) {
+  card.querySelector("caption").textContent = `Probability of each answer, according to ${name} (${kind})`;
+  for (const each of classes) {
     const row = element("row").content.cloneNode(true);
-    row.querySelector("th").textContent = digit;
+    row.querySelector("th").textContent = each;
     card.querySelector("tbody").append(row);
   }
   return card;

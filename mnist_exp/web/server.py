@@ -1,7 +1,7 @@
 """The demo's server: a page to draw on, and what each model makes of a picture.
 
 GET  /         the page, which loads /demo.css and /demo.js, and nothing from elsewhere
-GET  /models   {"models": [{"label", "name", "kind", "test_accuracy": 0 to 1 or null}],
+GET  /models   {"models": [{"label", "name", "kind", "test_accuracy": 0 to 1 or null, "classes": ten names}],
                 "max_bytes", "max_pixels", "max_decoded_pixels": limits of an upload}
 POST /answers  The body is a picture file; its Content-Type is image/...
                200 {"image": 784 pixels 0 to 255, "answers": {label: ten probabilities}}
@@ -44,8 +44,7 @@ def make_app(models: Sequence[ShownModel], *, hosts: Iterable[str] = ()) -> Star
 
     async def list_models(_: Request) -> Response:
         shown = [
-            {"label": one.label, "name": one.name, "kind": one.kind, "test_accuracy": one.test_accuracy}
-            for one in models
+            {key: getattr(one, key) for key in ("label", "name", "kind", "test_accuracy", "classes")} for one in models
         ]
         limits = {"max_bytes": MAX_BYTES, "max_pixels": MAX_PIXELS, "max_decoded_pixels": MAX_DECODED_PIXELS}
         return JSONResponse({"models": shown, **limits})

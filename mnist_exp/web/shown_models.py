@@ -1,6 +1,6 @@
 """The models that the page shows: what to call each, and how accurate it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ class ShownModel:
     name: str  # its run's, and what tells it from another of the same name and kind
     kind: str  # such as cnn
     test_accuracy: float | None  # 0 to 1; None where the run folder does not tell
+    classes: tuple[str, ...] = tuple("0123456789")  # what its ten answers mean
 
     @property
     def label(self) -> str:
@@ -28,8 +29,13 @@ class ShownModel:
         return f"{self.name} ({self.kind})"
 
 
-def show_models(loaded: "Mapping[Path, tuple[DigitClassifier, Mapping[str, Any]]]") -> list[ShownModel]:
+def show_models(
+    loaded: "Mapping[Path, tuple[DigitClassifier, Mapping[str, Any]]]",
+    classes: Callable[[Mapping[str, Any]], tuple[str, ...]] = lambda _: ShownModel.classes,
+) -> list[ShownModel]:
     """What to show of each checkpoint; `loaded` holds its classifier and its run's configuration.
+
+    classes: what the ten answers of a run mean, by its configuration; digits if nothing is said.
 
     Example: runs/a/checkpoints/best.ckpt and runs/b/checkpoints/best.ckpt, both of the run name csv-cnn and the kind
     cnn, are named `csv-cnn a` and `csv-cnn b`.
@@ -40,8 +46,8 @@ def show_models(loaded: "Mapping[Path, tuple[DigitClassifier, Mapping[str, Any]]
         same = [other for other, title in titles.items() if title == (run, kind)]
         name = run if len(same) == 1 else f"{run} {plain(own_parts(path, same))}"
         taken = [other.name for other in shown if other.kind == kind]
-        model = loaded[path][0]
-        shown.append(ShownModel(model, numbered(name, taken), kind, test_accuracy(path)))
+        model, config = loaded[path]
+        shown.append(ShownModel(model, numbered(name, taken), kind, test_accuracy(path), classes(config)))
     return shown
 
 

@@ -22,6 +22,12 @@ def factors_of(*runs, seeds=None):
     return find_factors(configs_of(*runs, seeds=seeds), [run.split() for run in runs])
 
 
+def test_a_run_of_an_earlier_version_differs_from_none_of_mnist():
+    old, new, other = ({"data": {"name": "csv", **each}} for each in ({}, {"dataset": "mnist"}, {"dataset": "kmnist"}))
+    assert differing_settings([old, new]) == {}
+    assert differing_settings([old, other]) == {"data.dataset": ("mnist", "kmnist")}
+
+
 # --- the worked example ---
 
 

@@ -38,6 +38,7 @@ from mnist_exp.analysis.figures import (
     svg,
 )
 from mnist_exp.analysis.statistics import Summary, wilson_interval
+from mnist_exp.data.named_sets import CLOTHES
 
 GROUPS = [f"model=net{index}" for index in range(8)]
 
@@ -330,6 +331,18 @@ def test_the_confusion_matrix_counts_true_by_row_and_colours_mistakes_alone():
     assert texts == {(0, 0): "1", (1, 1): "1", (1, 2): "1", (7, 2): "2"}  # (predicted, true)
     colours = axes.images[0].get_array()
     assert (colours[0, 0], colours[2, 1], colours[2, 7]) == (0, 1, 2)
+
+
+def test_the_panels_of_a_test_name_the_classes():
+    probs = np.eye(10)[[0, 6, 1, 7, 7]]
+    panels = figures.panels_of_a_test(
+        probs, np.array([0, 0, 1, 7, 9]), np.zeros((5, 28, 28), np.uint8), classes=CLOTHES
+    )
+    confusion, by_class = panels["confusion"].axes[0], panels["by_class"].axes[0]
+    for ticks in (confusion.get_xticklabels(), confusion.get_yticklabels(), by_class.get_xticklabels()):
+        assert tuple(tick.get_text() for tick in ticks) == CLOTHES
+    titles = [axes.get_title().splitlines()[:2] for axes in panels["worst_mistakes"].axes]
+    assert titles == [["T-shirt/top", "as Shirt"], ["Ankle boot", "as Sneaker"]]
 
 
 def test_accuracy_by_class_has_its_wilson_interval():

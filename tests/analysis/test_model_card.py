@@ -55,6 +55,14 @@ def card(**changes: Any) -> str:
     return model_card(**usual | changes)
 
 
+def test_a_card_of_another_data_set_names_it_and_its_classes():
+    text = card(config=CONFIG | {"data": CONFIG["data"] | {"dataset": "fashion_mnist"}})
+    assert "of Fashion-MNIST's 10,000 test images" in text
+    assert "Trained on Fashion-MNIST (Xiao" in text
+    assert "Its ten answers: 0 T-shirt/top, 1 Trouser" in text
+    assert "one digit" not in text
+
+
 def test_a_card_tells_data_recipe_accuracy_and_origin():
     text = card()
     for fact in (

@@ -78,7 +78,7 @@ def drawn(monkeypatch):
     """What the picture of mistakes is drawn from: title -> (value of the pixels, label, answer, note) of each."""
     rows = {}
 
-    def record(shown):
+    def record(shown, **_):
         rows.update({title: [(m.image[0, 0], m.label, m.answer, m.note) for m in row] for title, row in shown.items()})
 
     monkeypatch.setattr("mnist_exp.analysis.figures.mistakes", record)

@@ -60,7 +60,7 @@ def test_mnists_files_are_written_once_and_then_left_alone(tmp_path: Path):
 
 
 def test_for_files_of_your_own_nothing_is_downloaded_or_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("mnist_exp.data.csv_datamodule.load_mnist", None)  # calling it would raise
+    monkeypatch.setattr("mnist_exp.data.csv_datamodule.load_set", None)  # calling it would raise
     monkeypatch.chdir(tmp_path)
     datamodule = CSVDataModule(name="csv", data_dir=str(tmp_path), train_csv="a.csv", test_csv="b.csv")
     datamodule.prepare_data()

@@ -10,6 +10,7 @@ from PIL import Image
 from mnist_exp.data import image_datamodule
 from mnist_exp.data.digits import Digits
 from mnist_exp.data.image_datamodule import ImageDataModule
+from mnist_exp.data.named_sets import NamedSet
 
 
 def write_idx(raw: Path, part: str, images: torch.Tensor, labels: list[int]) -> None:
@@ -25,7 +26,12 @@ def test_mnists_pixels_and_labels_are_those_of_its_files(tmp_path: Path, monkeyp
     write_idx(tmp_path / "MNIST" / "raw", "train", images[:3], [5, 0, 4])
     write_idx(tmp_path / "MNIST" / "raw", "t10k", images[3:], [7, 2])
     asked: list[Path] = []
-    monkeypatch.setattr(image_datamodule, "fetch_mnist", asked.append)
+
+    def fetch(_: NamedSet, data_dir: Path) -> Path:
+        asked.append(data_dir)
+        return data_dir / "MNIST" / "raw"
+
+    monkeypatch.setattr(image_datamodule, "fetch_set", fetch)
     datamodule = ImageDataModule(name="image", data_dir=str(tmp_path))
     datamodule.prepare_data()
     train, test = datamodule.load()
@@ -49,7 +55,7 @@ def test_a_folder_of_files_is_read_as_training_and_test_set(tmp_path: Path, smal
 
 
 def test_for_a_folder_of_your_own_nothing_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(image_datamodule, "load_mnist", None)  # calling it would raise
+    monkeypatch.setattr(image_datamodule, "load_set", None)  # calling it would raise
     ImageDataModule(name="image", data_dir=str(tmp_path), folder=str(tmp_path)).prepare_data()
 
 

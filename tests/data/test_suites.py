@@ -27,7 +27,7 @@ SmallMNIST = tuple[Digits, Digits]
 
 def suite(name: str, *overrides: str) -> Suite:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return instantiate(compose("evaluate", [f"suite={name}", *overrides]).suite)
+        return instantiate(compose("evaluate", [f"suite={name}", "dataset=mnist", *overrides]).suite)
 
 
 def test_the_test_suite_is_the_test_set(small_mnist: SmallMNIST):

@@ -62,6 +62,12 @@ read digits in your own images:
     )
 
 
+def test_another_data_set_than_mnist_is_named(run_dir: Path):
+    fashion = result(data={"test": 10_000})
+    fashion.config["data"] = {"dataset": "fashion_mnist"}
+    assert "98.77% of 10,000 images of Fashion-MNIST\n" in run_summary(run_dir, fashion)
+
+
 def test_the_commands_can_be_pasted(run_dir: Path):
     commands = [line.strip() for line in run_summary(run_dir, result()).splitlines() if "python -m" in line]
     assert len(commands) == 2

@@ -38,6 +38,11 @@ def test_settings_are_named_with_their_earlier_value_and_copies_are_not():
     assert list(changed_settings(EARLIER, now).values()) == ["seed=1 (was 0)", "optimizer.lr=0.2 (was 0.1)"]
 
 
+def test_a_run_of_an_earlier_version_was_trained_on_mnist():
+    assert changed_settings(EARLIER, changed(data__dataset="mnist")) == {}
+    assert list(changed_settings(EARLIER, changed(data__dataset="kmnist"))) == ["data.dataset"]
+
+
 # --- resume= ---
 
 

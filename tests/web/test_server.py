@@ -81,7 +81,15 @@ def test_the_page_is_told_the_models_and_the_limits(url: str):
     assert fetch(f"{url}/models") == (
         200,
         {
-            "models": [{"label": "csv-linear (linear)", "name": "csv-linear", "kind": "linear", "test_accuracy": None}],
+            "models": [
+                {
+                    "label": "csv-linear (linear)",
+                    "name": "csv-linear",
+                    "kind": "linear",
+                    "test_accuracy": None,
+                    "classes": list("0123456789"),
+                }
+            ],
             "max_bytes": MAX_BYTES,
             "max_pixels": MAX_PIXELS,
             "max_decoded_pixels": MAX_DECODED_PIXELS,

@@ -35,8 +35,20 @@ def test_the_page_gets_name_kind_and_test_accuracy(best: Path, tmp_path: Path):
     write_result(tmp_path / "run", **{"val/acc": 0.5, "test/acc": 0.9863})
     with serving(*show_models({best: named("csv-cnn")})) as url:
         assert fetch(f"{url}/models")[1]["models"] == [
-            {"label": "csv-cnn (cnn)", "name": "csv-cnn", "kind": "cnn", "test_accuracy": 0.9863}
+            {
+                "label": "csv-cnn (cnn)",
+                "name": "csv-cnn",
+                "kind": "cnn",
+                "test_accuracy": 0.9863,
+                "classes": list("0123456789"),
+            }
         ]
+
+
+def test_the_page_gets_the_names_of_the_classes_that_a_model_knows(best: Path):
+    model, config = named("x")
+    [shown] = show_models({best: (model, config | {"classes": "abcdefghij"})}, lambda config: tuple(config["classes"]))
+    assert shown.classes == tuple("abcdefghij")
 
 
 def test_only_the_checkpoint_that_was_tested_has_an_accuracy(best: Path, tmp_path: Path):
