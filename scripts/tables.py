@@ -14,8 +14,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import ttest_ind
 
+from mnist_exp.analysis.factorial import Factorial
 from mnist_exp.analysis.markdown import interval, points
-from mnist_exp.analysis.statistics import Factorial, Summary, summarise
+from mnist_exp.analysis.statistics import Summary, summarise
 from mnist_exp.files import write_text
 
 DOCS = Path(__file__).parents[1] / "docs"
