@@ -1,16 +1,12 @@
-"""Compare groups in pairs, over seeds and over test images: two sections of the report, and a warning before them."""
+"""Compare groups in pairs, over seeds and over test images: a section of the report, and a warning before it."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import partial
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
-from mnist_exp.analysis import figures
 from mnist_exp.analysis.markdown import (
     NOTHING,
     code,
@@ -24,7 +20,7 @@ from mnist_exp.analysis.markdown import (
     points,
 )
 from mnist_exp.analysis.run_folders import Predictions, read_predictions_file
-from mnist_exp.analysis.runs import Study
+from mnist_exp.analysis.runs import Study, Tested
 from mnist_exp.analysis.statistics import (
     ALPHA,
     Correlation,
@@ -39,8 +35,6 @@ from mnist_exp.analysis.statistics import (
 )
 
 ALL_ROWS_UP_TO = 5  # groups; of more, the table shows the best against each
-PICTURES_A_ROW = 10
-
 OVER_SEEDS = (
     "*n*: `3 + 3` are independent runs (Welch's t-test), `3 pairs` are runs with the same seed (paired t-test). Seeds "
     "are paired where that makes intervals narrower, where they agree exactly, and for epochs of the same run."
@@ -149,14 +143,17 @@ def compare_pair(
 ) -> Pair:
     """One pair, without the corrected p-values."""
     runs_a, runs_b = study.by_seed[a], study.by_seed[b]
-    x, y = runs_a["test/acc"], runs_b["test/acc"]
-    common = x.index.intersection(y.index)
+    common = [(runs_a[seed], runs_b[seed]) for seed in runs_a if seed in runs_b]
     tests = [mcnemar(one.correct, other.correct) for one, other in common_predictions(runs_a, runs_b, predictions)]
-    equal = len(common) > 0 and (x[common] == y[common]).all() and not any(test.only_a or test.only_b for test in tests)
-    same_runs = bool(set(runs_a["run"]) & set(runs_b["run"]))
-    pairwise = equal or same_runs or correlation.favours_pairs(len(common))
-    difference = paired_difference(x, y) if pairwise else welch_difference(x, y)
-    return Pair(a, b, bool(equal), difference, tests, margin)
+    same_accuracy = bool(common) and all(one.accuracy == other.accuracy for one, other in common)
+    equal = same_accuracy and not any(test.only_a or test.only_b for test in tests)
+    same_runs = any(one.run == other.run for one, other in common)
+    x, y = ({seed: run.accuracy for seed, run in runs.items()} for runs in (runs_a, runs_b))
+    if equal or same_runs or correlation.favours_pairs(len(common)):
+        difference = paired_difference(x, y)
+    else:
+        difference = welch_difference([*x.values()], [*y.values()])
+    return Pair(a, b, equal, difference, tests, margin)
 
 
 def correlation_of_seeds(study: Study) -> Correlation:
@@ -172,16 +169,10 @@ def read_predictions(study: Study) -> dict[str, Predictions]:
 
 
 def common_predictions(
-    runs_a: pd.DataFrame, runs_b: pd.DataFrame, predictions: Mapping[str, Predictions]
+    runs_a: Mapping[int, Tested], runs_b: Mapping[int, Tested], predictions: Mapping[str, Predictions]
 ) -> list[tuple[Predictions, Predictions]]:
-    """The predictions of both groups for each common seed, as far as they are of the same test set.
-
-    runs_a, runs_b: rows of the study, by seed.
-    """
-    if not predictions:
-        return []
-    seeds = runs_a.index.intersection(runs_b.index)
-    both = [[predictions.get(runs["run"][seed]) for runs in (runs_a, runs_b)] for seed in seeds]
+    """The predictions of two groups (their runs by seed) for each common seed, where they are of the same test set."""
+    both = [[predictions.get(runs[seed].run) for runs in (runs_a, runs_b)] for seed in runs_a if seed in runs_b]
     return [(x, y) for x, y in both if x and y and np.array_equal(x.labels, y.labels)]
 
 
@@ -280,64 +271,3 @@ def pair_row(pair: Pair) -> list[Any]:
         only,
         corrected(mcnemar_over_seeds(pair.over_images), pair.images_p) + contradiction,
     ]
-
-
-def disagreements(
-    study: Study,
-    groups: Sequence[str],
-    predictions: Mapping[str, Predictions],
-    pictures: Callable[[str], NDArray[np.uint8] | None],
-    drawn: dict[str, figures.Plot],
-) -> str:
-    """The section on the test images that only one of the two `groups` gets right; empty without predictions.
-
-    pictures: gives the test images, uint8 (N, 28, 28), of the data with a fingerprint, or None.
-    drawn: gets the figure, where there are pictures.
-    """
-    if len(groups) < 2:
-        return ""
-    a, b = groups
-    both = common_predictions(study.by_seed[a], study.by_seed[b], predictions)
-    if not both:
-        return ""
-    seeds_right_a, seeds_right_b = (np.sum([pair[side].correct for pair in both], axis=0) for side in (0, 1))  # (N,)
-    lead = seeds_right_a - seeds_right_b
-    only_a, only_b = int((lead == len(both)).sum()), int((lead == -len(both)).sum())
-    rows = only_right("only A is right", lead, [pair[1] for pair in both])
-    rows += only_right("only B is right", -lead, [pair[0] for pair in both])
-    header = ["", "test image", "label", "the other says", "seeds ahead"]
-    return paragraphs(
-        "## Images they disagree on",
-        f"A is {code(a)}, B is {code(b)}. With every common seed ({len(both)}), A alone gets "
-        f"{counted(only_a, 'image')} right, and B alone gets {only_b}.",
-        pictured(rows, pictures(study.of(a)["fingerprint"].iloc[0]), drawn) if rows else "",
-        markdown_table("The clearest cases; images are counted from 0", header, rows) if rows else "",
-    )
-
-
-def only_right(side: str, lead: NDArray[np.int64], others: Sequence[Predictions]) -> list[list[Any]]:
-    """Rows for the images with the largest leads above 0.
-
-    Each has the side, the image's index, its label, the commonest wrong answer of `others`, and the lead in seeds.
-    """
-    order = np.argsort(-lead, kind="stable")[:PICTURES_A_ROW]
-    rows: list[list[Any]] = []
-    for index in order[lead[order] > 0].tolist():
-        label = int(others[0].labels[index])
-        mistakes = [int(each.preds[index]) for each in others if each.preds[index] != label]
-        rows.append([side, index, label, int(np.bincount(mistakes).argmax()), int(lead[index])])
-    return rows
-
-
-def pictured(rows: Sequence[Sequence[Any]], images: NDArray[np.uint8] | None, drawn: dict[str, figures.Plot]) -> str:
-    """The figure of the images in `rows`, or why there is none."""
-    if images is None or max(index for _, index, *_ in rows) >= len(images):
-        return "There are no pictures: only MNIST's own test images can be drawn, if they are in data_dir."
-    sides: dict[str, list[figures.Mistake]] = {}
-    for side, index, label, other, _ in rows:
-        sides.setdefault(side, []).append(figures.Mistake(images[index], label, other))
-    drawn["disagreements"] = partial(figures.mistakes, sides)
-    return (
-        "![The handwritten digits that the table below lists, each with its label and the other answer.]"
-        "(figures/disagreements.png)\n\n*5 as 6: a 5 that the other group reads as 6.*"
-    )

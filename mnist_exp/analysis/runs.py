@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -26,6 +26,13 @@ EPOCHS = "epochs"  # the factor that milestones make
 WHICH_RUN = ["run", "status", "group"]
 OUTCOME = ["seed", "test/acc", "val/acc"]
 MEANS = ["epoch", "fit_seconds", "images_per_second", "device", "commit", "fingerprint", "borrowed_from", "error"]
+
+
+class Tested(NamedTuple):
+    """A run, by its folder, and its test accuracy."""
+
+    run: str
+    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -83,9 +90,13 @@ class Study:
         return failed.drop_duplicates("run")
 
     @cached_property
-    def by_seed(self) -> dict[str, pd.DataFrame]:
-        """The rows of each group's finished runs, with the seed as index."""
-        return {str(group): runs.set_index("seed") for group, runs in self.finished.groupby("group", sort=False)}
+    def by_seed(self) -> dict[str, dict[int, Tested]]:
+        """The finished runs of each group, by seed."""
+        runs: dict[str, dict[int, Tested]] = {group: {} for group in self.groups}
+        columns = self.finished[["group", "seed", "run", "test/acc"]]
+        for group, seed, run, accuracy in columns.itertuples(index=False, name=None):
+            runs[group][seed] = Tested(run, accuracy)
+        return runs
 
     def of(self, group: str) -> pd.DataFrame:
         """The rows of a group's finished runs."""

@@ -93,8 +93,10 @@ class Correlation(NamedTuple):
 
         Pairs take a factor of 1 - r off the variance, and half of the degrees of freedom.
         """
+        if n < 2 or not self.p < ALPHA:
+            return False
         t_paired, t_independent = stdtrit([n - 1, 2 * n - 2], UPPER_QUANTILE)
-        return self.p < ALPHA and bool((1 - self.r) * t_paired**2 < t_independent**2)
+        return bool((1 - self.r) * t_paired**2 < t_independent**2)
 
 
 class McNemar(NamedTuple):

@@ -6,25 +6,20 @@ python -m pytest tests/analysis/test_pairs.py -v
 import numpy as np
 import pytest
 import scipy.stats
-from made_runs import make_run
+from made_runs import make_run, make_two_groups, write_answers
 from statsmodels.stats.multitest import multipletests
 
 from mnist_exp.analysis.pairs import (
     ALL_ROWS_UP_TO,
-    PICTURES_A_ROW,
     Pair,
     compare_pairs,
     correlation_of_seeds,
     different_images,
-    disagreements,
-    only_right,
     pair_row,
     paired_tests,
-    pictured,
     read_predictions,
 )
 from mnist_exp.analysis.report import write_report
-from mnist_exp.analysis.run_folders import Predictions
 from mnist_exp.analysis.runs import collect
 from mnist_exp.analysis.statistics import Difference, McNemar, mcnemar_over_seeds
 
@@ -37,26 +32,9 @@ def pair_of(*, tests=(), difference=None, equal=False, **p_values):
     return Pair("a", "b", equal, difference or difference_of(0.01, 0.002), list(tests), 0.005, **p_values)
 
 
-def predictions_of(labels, preds):
-    return Predictions(np.array(labels), np.array(preds))
-
-
-def write_answers(folder, labels, preds):
-    np.savez(folder / "predictions.npz", labels=np.array(labels), preds=np.array(preds))
-
-
 @pytest.fixture
 def two(tmp_path):
-    """Two groups of two seeds; of 6 images labelled 3, `csv` reads 5 and 4, `image` 3 and 3."""
-    answers = {
-        ("csv", 0): [3, 3, 3, 3, 3, 8],
-        ("csv", 1): [3, 3, 3, 3, 5, 8],
-        ("image", 0): [3, 3, 9, 8, 8, 3],
-        ("image", 1): [3, 9, 9, 3, 8, 3],
-    }
-    for (data, seed), preds in answers.items():
-        folder = make_run(tmp_path / f"{data}{seed}", f"data={data}", acc=preds.count(3) / 6, seed=seed)
-        write_answers(folder, [3] * 6, preds)
+    make_two_groups(tmp_path)
     return collect([tmp_path])
 
 
@@ -242,48 +220,6 @@ def test_milestones_have_no_tests_over_images(tmp_path):
     assert "Only the chosen epoch has predictions" in paired_tests(study, compare_pairs(study, {}))
 
 
-SENTENCES = (AGREE, MEANS_ONLY, OPEN, TOO_FEW, WITHIN) = (
-    "Other seeds can be expected to agree",
-    "The means differ, but single runs can come out the other way",
-    "These seeds do not settle it",
-    "too few runs to say whether other seeds would agree",
-    "The means are equal within ±0.5 points",
-)
-
-
-@pytest.mark.parametrize(
-    ("image", "csv", "expected"),
-    [
-        ([0.90, 0.91, 0.92], [0.98, 0.981, 0.979], [AGREE]),
-        ([0.89, 0.90, 0.91, 0.88, 0.92], [0.93, 0.94, 0.92, 0.95, 0.91], [MEANS_ONLY]),
-        ([0.90, 0.94, 0.92], [0.93, 0.92, 0.95], [OPEN]),
-        ([0.90], [0.93], [TOO_FEW]),
-        ([0.93, 0.931, 0.932], [0.932, 0.931, 0.930], [WITHIN]),
-        ([0.930, 0.9301, 0.9302], [0.932, 0.9321, 0.9319], [AGREE, WITHIN]),
-    ],
-)
-def test_the_headline_claims_no_more_than_tests_and_the_prediction_interval(tmp_path, image, csv, expected):
-    for data, accuracies in {"image": image, "csv": csv}.items():
-        for seed, acc in enumerate(accuracies):
-            make_run(tmp_path / f"{data}{seed}", f"data={data}", acc=acc, seed=seed)
-    text = write_report(collect([tmp_path]), name="t").markdown
-    assert [each for each in SENTENCES if each in text] == expected
-    if len(image) > 1:
-        low, high = difference_of_new_runs(csv, image)
-        assert (scipy.stats.ttest_ind(csv, image, equal_var=False).pvalue < 0.05) == bool(
-            {AGREE, MEANS_ONLY} & {*expected}
-        )
-        assert (AGREE in expected) == (low > 0)
-        assert AGREE not in expected or f"the next run of each differs by [{100 * low:+.2f}, {100 * high:+.2f}]" in text
-
-
-def difference_of_new_runs(a, b):
-    """The 95% prediction interval, for groups of equal size, whose degrees of freedom are Welch's."""
-    df = scipy.stats.ttest_ind(a, b, equal_var=False).df
-    spread = np.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) * (1 + 1 / len(a)))
-    return np.mean(a) - np.mean(b) + spread * np.array(scipy.stats.t.interval(0.95, df))
-
-
 def test_runs_on_different_images_are_told(tmp_path):
     make_run(tmp_path / "a", "data=csv", data={"fingerprint": "sha256:" + "b" * 64})
     make_run(tmp_path / "b", "data=image")
@@ -307,56 +243,3 @@ def test_runs_with_the_same_images_or_none_recorded_are_not_warned_about(tmp_pat
     make_run(tmp_path / "b", "data=image")
     study = collect([tmp_path])
     assert different_images(study, read_predictions(study)) == ""
-
-
-# --- images they disagree on ---
-
-
-def test_the_images_that_one_side_alone_gets_right_are_counted_and_listed(two):
-    drawn = {}
-    text = disagreements(two, ["data=csv", "data=image"], read_predictions(two), lambda _: None, drawn)
-    assert "A is `data=csv`, B is `data=image`." in text
-    assert "With every common seed (2), A alone gets 1 image right, and B alone gets 1." in text
-    assert [line for line in text.splitlines() if line.startswith("| only")] == [
-        "| only A is right | 2 | 3 | 9 | 2 |",
-        "| only A is right | 1 | 3 | 9 | 1 |",
-        "| only A is right | 3 | 3 | 8 | 1 |",
-        "| only A is right | 4 | 3 | 8 | 1 |",
-        "| only B is right | 5 | 3 | 8 | 2 |",
-    ]
-    assert "There are no pictures" in text
-    assert drawn == {}
-
-
-def test_nothing_is_said_of_one_group_or_without_predictions(two):
-    predictions = read_predictions(two)
-    assert disagreements(two, ["data=csv"], predictions, lambda _: None, {}) == ""
-    assert disagreements(two, ["data=csv", "data=image"], {}, lambda _: None, {}) == ""
-
-
-def test_groups_that_agree_on_all_images_have_no_table(two):
-    predictions = dict.fromkeys(two.results, predictions_of([3] * 6, [3] * 6))
-    text = disagreements(two, ["data=csv", "data=image"], predictions, lambda _: 1 / 0, {})
-    assert "A alone gets 0 images right, and B alone gets 0." in text
-    assert "| only" not in text
-
-
-def test_the_clearest_cases_come_first_with_the_commonest_mistake():
-    labels = [1] * 12
-    others = [predictions_of(labels, [7] * 12), predictions_of(labels, [4] * 12), predictions_of(labels, [4] * 12)]
-    lead = np.array([0, 3, 1, 2, -1, 1, 1, 1, 1, 1, 1, 1])
-    rows = only_right("side", lead, others)
-    assert rows[0] == ["side", 1, 1, 4, 3]
-    assert [row[1] for row in rows] == [1, 3, 2, 5, 6, 7, 8, 9, 10, 11][:PICTURES_A_ROW]
-
-
-def test_pictures_are_drawn_as_far_as_there_are_images():
-    images = np.arange(2, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
-    drawn = {}
-    assert "(figures/disagreements.png)" in pictured([["A", 1, 3, 9, 2], ["B", 0, 4, 8, 1]], images, drawn)
-    [sides] = drawn.pop("disagreements").args
-    assert {side: (each.label, each.answer) for side, [each] in sides.items()} == {"A": (3, 9), "B": (4, 8)}
-    assert np.array_equal(sides["A"][0].image, images[1])
-    assert "There are no pictures" in pictured([["A", 2, 3, 9, 2]], images, drawn)  # an image that is not there
-    assert "There are no pictures" in pictured([["A", 0, 3, 9, 2]], None, drawn)
-    assert drawn == {}
