@@ -39,8 +39,8 @@ class Interval(NamedTuple):
 class Difference(NamedTuple):
     """The mean of group a minus that of group b, over seeds: what a t distribution says about it.
 
-    Everything but the mean is NaN where the runs do not tell how much the difference varies: there is one run, or all
-    runs of a group agree (a standard deviation of 0 would claim certainty).
+    Everything but the mean is NaN where the runs do not tell how much the difference varies: a group has one run, or
+    nothing varies (an error of 0 would claim certainty). Only where all runs are equal is the error 0.
     """
 
     mean: float
