@@ -45,7 +45,12 @@ def predict(cfg: "DictConfig") -> "tuple[list[Prediction], dict[str, str]]":
     dataset = dataset_of(config)
     classes = NAMED_SETS[dataset].classes
     with working(f"reading {cfg.images}"):
-        digits = picture_predictions.read_digits(cfg.images, photo=cfg.photo, dataset=dataset)
+        digits = picture_predictions.read_digits(
+            cfg.images, photo=cfg.photo, dataset=dataset, keep_steps=cfg.show == "steps"
+        )
+    if cfg.show == "steps":
+        folder = Path(cfg.output).with_name(f"{Path(cfg.output).stem}-steps")
+        print(f"{picture_predictions.write_steps(folder, digits):,} pictures of the preprocessing in {folder}")
     if not digits.images:
         raise ValueError(picture_predictions.list_failures(digits.failures))
     with working(f"predicting {len(digits.images):,} digits"):

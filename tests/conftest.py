@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image, ImageDraw, ImageFont
 
 from mnist_exp.cli.overrides import CONF
+from mnist_exp.data.digit_forms import bitmap_to_mnist_form
 from mnist_exp.data.digits import Digits
 
 torch.set_num_threads(1)  # the suite's tensors are small: threads would only wait for each other
@@ -32,11 +33,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def drawn(label: int, *, seed: int) -> np.ndarray:
-    """A printed digit, uint8 (28, 28), white on black, a little out of place."""
-    dx, dy = np.random.default_rng([label, seed]).integers(-2, 3, 2)
-    image = Image.new("L", (28, 28))
-    ImageDraw.Draw(image).text((8 + dx, dy), str(label), fill=255, font=ImageFont.load_default(size=22))
-    return np.asarray(image)
+    """A printed digit in MNIST's form, uint8 (28, 28), a little turned."""
+    image = Image.new("L", (48, 48))
+    ImageDraw.Draw(image).text((16, 8), str(label), fill=255, font=ImageFont.load_default(size=28))
+    turned = image.rotate(np.random.default_rng([label, seed]).uniform(-12, 12), Image.Resampling.BILINEAR)
+    ink = np.asarray(turned, np.float32) / 255
+    return bitmap_to_mnist_form(np.where(ink > 0.3, ink, 0))
 
 
 def make_digits(count: int, *, seed: int = 0) -> Digits:

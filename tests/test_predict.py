@@ -76,6 +76,18 @@ def test_a_bad_file_is_named_the_others_are_predicted_and_the_command_fails(
     assert len(rows(cfg)) == 3
 
 
+def test_each_step_of_the_preprocessing_is_drawn_on_request(checkpoint: Path, tmp_path: Path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.fromarray(255 - drawn(3, seed=0)).resize((140, 140)).save(folder / "three.png")
+    Image.new("L", (100, 100), 255).save(folder / "blank.png")
+    cfg = config(checkpoint, str(folder), "show=steps")
+    _, failures = predict(cfg)
+    assert list(failures) == [f"{folder}/blank.png"]
+    steps = Path(cfg.output).with_name("predictions-steps")
+    assert sorted(path.name for path in steps.iterdir()) == ["001-blank.png", "002-three.png"]
+
+
 def test_nothing_is_written_if_no_image_can_be_read(checkpoint: Path):
     cfg = config(checkpoint, "missing.png")
     with pytest.raises(ValueError, match=r"missing\.png"):

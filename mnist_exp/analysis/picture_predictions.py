@@ -4,6 +4,7 @@ import csv
 import glob
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,9 +18,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from mnist_exp.data.named_sets import DIGITS, NAMED_SETS
-from mnist_exp.files import atomic_write, write_errors
+from mnist_exp.files import atomic_write, write_bytes, write_errors
 
 if TYPE_CHECKING:
+    from mnist_exp.imaging.photo import Steps
     from mnist_exp.models.classifier import DigitClassifier
 
 TABLES = (".csv", ".tsv", ".txt")  # how their names end, also with .gz
@@ -43,17 +45,21 @@ class ReadDigits(NamedTuple):
     images: uint8 (28, 28) by file name, or in a table by the row's number counted from 1 (Kaggle's ImageId).
     failures: what is wrong with each file that could not be read.
     is_unlabelled_table: whether it is a table without labels, such as Kaggle's test.csv.
+    steps: what the photo preprocessing did with each file, also where it failed.
     """
 
     images: dict[str, np.ndarray]
     failures: dict[str, str]
     is_unlabelled_table: bool
+    steps: "dict[str, Steps]"
 
 
 # --- reading ---
 
 
-def read_digits(images: str | Iterable[str], *, photo: bool | str, dataset: str = "mnist") -> ReadDigits:
+def read_digits(
+    images: str | Iterable[str], *, photo: bool | str, dataset: str = "mnist", keep_steps: bool = False
+) -> ReadDigits:
     """Reads image files, folders, patterns, or a table. `photo`: as `image_folder.read_image_file` takes it.
 
     dataset: the named set whose pictures they resemble. Where it shows no pen strokes, they are only scaled.
@@ -66,12 +72,14 @@ def read_digits(images: str | Iterable[str], *, photo: bool | str, dataset: str 
 
         rows, labels = read_csv(Path(names[0]), labels="optional", strokes=NAMED_SETS[dataset].strokes)
         by_number = {str(number): row for number, row in enumerate(rows, 1)}
-        return ReadDigits(by_number, {}, is_unlabelled_table=labels is None)
-    read = read_files(find_files(names), photo=photo_setting(photo, dataset))
+        return ReadDigits(by_number, {}, is_unlabelled_table=labels is None, steps={})
+    steps = dict[str, "Steps"]()
+    read = read_files(find_files(names), photo=photo_setting(photo, dataset), steps=steps if keep_steps else None)
     return ReadDigits(
         images={name: image for name, image in read.items() if not isinstance(image, Exception)},
         failures={name: str(error) for name, error in read.items() if isinstance(error, Exception)},
         is_unlabelled_table=False,
+        steps=steps,
     )
 
 
@@ -90,17 +98,21 @@ def find_files(images: str | Iterable[str]) -> Iterator[Path]:
             yield from map(Path, sorted(glob.glob(name, recursive=True)) or [name])  # noqa: PTH207, absolute ones too
 
 
-def read_files(paths: Iterable[Path], *, photo: bool | str) -> dict[str, np.ndarray | Exception]:
-    """Each file's digit, uint8 (28, 28), or what is wrong with the file."""
+def read_files(
+    paths: Iterable[Path], *, photo: bool | str, steps: "dict[str, Steps] | None" = None
+) -> dict[str, np.ndarray | Exception]:
+    """Each file's digit, uint8 (28, 28), or what is wrong with the file. `steps` gets what was done with each."""
     from mnist_exp.data.image_folder import read_image_file
 
     def read(path: Path) -> np.ndarray | Exception:
         try:
-            return read_image_file(path, photo=photo)
+            return read_image_file(path, photo=photo, steps=None if steps is None else steps[str(path)])
         except (ValueError, OSError) as error:
             return error
 
     names = list(dict.fromkeys(map(str, paths)))
+    if steps is not None:
+        steps.update((name, []) for name in names)
     with ThreadPoolExecutor() as pool:
         return dict(zip(names, pool.map(read, map(Path, names)), strict=True))
 
@@ -155,6 +167,18 @@ def draw(image: np.ndarray, *, colour: bool) -> Text:
         text.append("\n")
     text.right_crop()
     return text
+
+
+def write_steps(folder: Path, digits: ReadDigits) -> int:
+    """Writes a PNG for each photo with what was made of it, step by step. Returns how many."""
+    from mnist_exp.imaging.photo_steps import draw_steps
+
+    shown = {name: steps for name, steps in digits.steps.items() if steps}
+    for number, (name, steps) in enumerate(shown.items(), 1):
+        sheet, data = draw_steps(steps, digits.failures.get(name, name)), BytesIO()
+        sheet.save(data, "PNG")
+        write_bytes(folder / f"{number:03}-{Path(name).stem}.png", data.getvalue())
+    return len(shown)
 
 
 def table(predictions: list[Prediction], classes: Sequence[str] = DIGITS) -> Table:

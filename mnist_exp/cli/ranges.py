@@ -166,7 +166,7 @@ RANGES = {
     "dataset": one_of("auto", *NAMED_SETS),
     "columns": one_of("auto", "all", "kaggle"),
     "photo": AUTO_OR_BOOL,
-    "show": AUTO_OR_BOOL,
+    "show": AUTO_OR_BOOL | one_of("steps"),
     "suite.photo": AUTO_OR_BOOL,
     "device": DEVICE,
     "port": between(0, 65_535),

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,11 +13,17 @@ from PIL import Image
 from mnist_exp.data.digits import Digits, Refused
 from mnist_exp.data.named_sets import named_set
 
+if TYPE_CHECKING:
+    from mnist_exp.imaging.photo import Steps
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".pgm", ".ppm")
 NOT_READ = (".heic", ".heif", ".pdf", ".svg", ".psd", ".dng", ".jxl", ".jp2", ".eps")  # pictures, but not for Pillow
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 LABELS = {name: label for label, word in enumerate(WORDS) for name in (str(label), word)}
 LISTED = 20  # files in a message
+FAINT_INK = 25  # of 255: grey values above that are ink
+FULL = 27  # pixels: a digit in a 28x28 picture has more margin than that
+FORM_TOLERANCE = 2  # pixels: MNIST's own digits are within 0.5 of the centre, and 19 or 20 pixels long
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +37,8 @@ def read_image_folder(folder: Path, *, photo: bool | str = "auto") -> Digits:
     photo: how a file becomes a 28x28 image.
         True: it is treated as a photo of a digit on paper (`imaging.photo.to_mnist_form`).
         False: it is only turned grey and scaled. The digit should be white on black.
-        "auto": as False for 28x28 images with a dark background, as True for all others.
+        "auto": it stays as it is, or is inverted, if it is in MNIST's form already (`is_in_mnist_form`). All others
+            as with True.
 
     Raises FileNotFoundError if there is no such folder or no image in it, and PhotoError (a ValueError), with the
     files' names, if none can be read.
@@ -113,8 +121,10 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in (*SUFFIXES, *NOT_READ)
 
 
-def read_image_file(path: Path, *, photo: bool | str = "auto") -> np.ndarray:
+def read_image_file(path: Path, *, photo: bool | str = "auto", steps: "Steps | None" = None) -> np.ndarray:
     """One digit, uint8 (28, 28), white on black. For `photo` see `read_image_folder`.
+
+    steps: a list for what the photo preprocessing did, as `imaging.photo.to_mnist_form` fills it.
 
     Raises PhotoError, with the file's name, if it holds no image or no digit.
     """
@@ -125,10 +135,29 @@ def read_image_file(path: Path, *, photo: bool | str = "auto") -> np.ndarray:
     if path.exists() and path.suffix.lower() in NOT_READ:
         raise PhotoError(f"{path}: {path.suffix[1:].upper()} files are not read; convert it to JPEG or PNG")
     grey = read_photo(path)
-    is_mnist_like = grey.shape == (28, 28) and np.median(grey) < 128  # most pixels are background, and it is dark
-    if photo is True or (photo == "auto" and not is_mnist_like):
-        try:
-            return to_mnist_form(grey)
-        except PhotoError as error:
-            raise PhotoError(f"{path}: {error}") from error
-    return np.asarray(Image.fromarray(grey).resize((28, 28), Image.Resampling.BICUBIC))
+    if photo == "auto" and is_in_mnist_form(grey):
+        return grey
+    if photo == "auto" and is_in_mnist_form(255 - grey):
+        return 255 - grey
+    if photo is False:
+        return np.asarray(Image.fromarray(grey).resize((28, 28), Image.Resampling.BICUBIC))
+    try:
+        return to_mnist_form(grey, steps=steps)
+    except PhotoError as error:
+        raise PhotoError(f"{path}: {error}") from error
+
+
+def is_in_mnist_form(image: np.ndarray) -> bool:
+    """Whether a picture is like MNIST's: 28x28, white on black, the digit 20 pixels long and centred by its mass.
+
+    What fills all of a 28x28 picture counts, too: it is no digit, but a set such as Fashion-MNIST.
+
+    image: uint8 [height, width].
+    """
+    if image.shape != (28, 28) or image.max() <= FAINT_INK or np.median(image) > FAINT_INK:
+        return False
+    rows, columns = np.nonzero(image > FAINT_INK)
+    longer_side = max(np.ptp(rows), np.ptp(columns)) + 1
+    off_centre = max(abs(np.average(at, weights=image[rows, columns]) - 14) for at in (rows, columns))
+    has_form = abs(longer_side - 20) <= FORM_TOLERANCE and off_centre <= FORM_TOLERANCE
+    return bool(has_form or longer_side >= FULL)

@@ -4,17 +4,21 @@ MNIST's digits were made like this (LeCun, Bottou, Bengio, Haffner: Gradient-bas
 recognition, Proc. IEEE 86(11), 1998, section III-A): the digit is scaled into a 20x20 box with its aspect kept, its
 edges are grey from resampling, and its centre of mass is the centre of 28x28. The steps here:
 
-1. `read_photo`             turns the picture upright and makes it grey;
-2. `find_ink`               tells dark ink from light paper, or the other way round, in uneven light and in shadows;
+1. `read_photo`             turns the picture upright and makes it grey, so that coloured ink stands out (colour.py);
+2. `find_ink`               tells dark ink from light paper, or the other way round, in uneven light and in shadows
+                            (shadows.py);
 3. `find_marks`, `sharpen`  drop noise, paper grain and blur;
-4. `find_printed_lines`     drops ruled or squared paper and cell borders (printed_lines.py);
+4. `find_lines`             finds ruled or squared paper and cell borders, which are dropped (printed_lines.py);
 5. `find_digit`             drops specks, frames and neighbours, and keeps broken strokes together (pieces.py);
 6. `redraw`                 scales the digit into the box and widens a thin pen;
 7. `centre_by_mass`         places it on 28x28 (geometry.py).
 
 Lengths are fractions of the picture's longer side ("the side"), so that a small crop and a large photo are read alike.
 Not handled: a digit amid other writing, a digit smaller than a twentieth of the side, and digits that touch each other,
-which are read as one. In a crop without any margin, a stroke from edge to edge may be taken for a printed line.
+which are read as one. In a crop without any margin, two strokes from edge to edge, such as the bar and the stem of a 4,
+are taken for printed lines. A shadow that is as narrow or as sharp as a stroke is taken for ink.
+
+`photo_steps.py` draws what each step has made of a picture. `scripts/photo_like.py` measures how well they work.
 """
 
 import struct
@@ -26,10 +30,12 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 
+from mnist_exp.imaging.colour import to_grey
 from mnist_exp.imaging.geometry import centre_by_mass
-from mnist_exp.imaging.pieces import EIGHT_NEIGHBOURS, are_large, extent, find_pieces, has_second_digit, join_digit
-from mnist_exp.imaging.printed_lines import find_printed_lines
-from mnist_exp.imaging.windows import closing, dilate_by_disc, largest_near, median_near
+from mnist_exp.imaging.pieces import EIGHT_NEIGHBOURS, are_large, find_pieces, has_second_digit, join_digit, outer_box
+from mnist_exp.imaging.printed_lines import are_printed, find_lines, pixels_of
+from mnist_exp.imaging.shadows import PAPER_WINDOW, SHADOW_WINDOW, find_shadows, ink_on_paper
+from mnist_exp.imaging.windows import dilate_by_disc, largest_near, median_near
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")  # no EPS: it would start Ghostscript
 MAX_PIXELS = 50_000_000  # larger pictures are refused from the header: decoding them would take 150 MB and more
@@ -41,8 +47,8 @@ BOX = 20  # pixels: the longer side of MNIST's digits
 
 # Which ink is on which paper
 NOISE_BLUR = 1 / 180  # of the side: sigma of a blur that removes the noise of single pixels
-PAPER_WINDOW = 0.4  # of the side: what is dark over a wider patch is shadow or table, not ink
-SURROUNDINGS = (32, 13)  # the picture is reduced to 32x32, where 13x13 pixels are the surroundings of one
+GLANCE = 128  # pixels: a picture of this size is enough to find shadows
+SURROUNDINGS = (24, 15)  # the picture is reduced to 24x24, where 15x15 pixels are the surroundings of one
 
 # What is ink, as a fraction of the paper's light
 NOISE_PERCENTILE = 16  # of all pixels: one sigma lighter than the median paper; there is no ink on that side
@@ -54,7 +60,6 @@ STROKE_EDGE = 0.3  # times the stroke's own darkness: a stroke ends here, so tha
 STROKE_WINDOW = 0.08  # of the side: the neighbourhood in which the darkest ink is the stroke's own
 
 # What is the digit
-WHOLE_PICTURE = 0.9  # of the picture's height or width: a digit that takes more is a crop without margin
 NARROW_CROP = 2  # times as high as wide: such a crop may hold a 1 that looks like a printed line
 
 # How it is drawn anew
@@ -68,6 +73,9 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we
 
 class PhotoError(ValueError):
     """A picture that cannot be read as one digit. The message says what is wrong and what to do."""
+
+
+Steps = list[tuple[str, np.ndarray]]  # what was done, and the picture [height, width] after it: float 0 to 1, or bool
 
 
 def load_photo(path: str | PathLike[str] | BinaryIO, *, stroke_width: float | None = STROKE_WIDTH) -> np.ndarray:
@@ -97,7 +105,7 @@ def read_photo(path: str | PathLike[str] | BinaryIO) -> np.ndarray:
         with Image.open(path, formats=FORMATS) as image:
             _check_size(*image.size)
             image.draft("RGB", (WORK_SIDES[1], WORK_SIDES[1]))
-            return _grey(ImageOps.exif_transpose(image))
+            return to_grey(ImageOps.exif_transpose(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         problem = TOO_LARGE
     except UnidentifiedImageError:
@@ -124,35 +132,30 @@ def _check_size(width: int, height: int) -> None:
         raise PhotoError(f"{width}x{height} is too small for a digit; give at least {MIN_SIDE}x{MIN_SIDE} pixels")
 
 
-def _grey(image: Image.Image) -> np.ndarray:
-    """The picture's grey values, uint8 [height, width]."""
-    if image.mode[0] in "IF":  # 16 or 32 bits a pixel: no header tells their range, so use what there is
-        wide = np.nan_to_num(np.asarray(image, np.float64))
-        return ((wide - wide.min()) * (255 / max(np.ptp(wide), 1e-9))).astype(np.uint8)
-    if image.has_transparency_data and not _is_opaque(image):
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return np.asarray(image.convert("L"))
-
-
-def _is_opaque(image: Image.Image) -> bool:
-    """Whether nothing is transparent, though the picture has a channel for it, as what a canvas gives has."""
-    return image.mode in ("RGBA", "LA") and image.getchannel("A").getextrema() == (255, 255)
-
-
-def to_mnist_form(grey: np.ndarray, *, stroke_width: float | None = STROKE_WIDTH) -> np.ndarray:
+def to_mnist_form(
+    grey: np.ndarray, *, stroke_width: float | None = STROKE_WIDTH, steps: Steps | None = None
+) -> np.ndarray:
     """One digit from a grey picture, as MNIST has it: uint8 [28, 28], background 0, ink up to 255.
 
     grey: [height, width], 0 black to 255 white; the digit may be darker or lighter than its background.
     stroke_width: in pixels of the result. Thinner strokes are widened to it. None leaves them as they are.
+    steps: a list to which each step's result is added, also where the picture is then refused.
 
     Raises PhotoError if the picture is blank, tiny or huge, shows several digits, or is not [height, width].
     """
     if grey.ndim != 2:
         raise PhotoError(f"shape {grey.shape} is not a grey picture; give [height, width]")
     _check_size(grey.shape[1], grey.shape[0])
+    steps = [] if steps is None else steps
     side = max(grey.shape)
-    ink = find_ink(_resize(np.asarray(grey, np.float32), np.clip(side, *WORK_SIDES) / side))
-    return centre_by_mass(redraw(ink, find_digit(ink), stroke_width))
+    picture = _resize(np.asarray(grey, np.float32), np.clip(side, *WORK_SIDES) / side)
+    steps.append(("grey", picture.clip(0, 255) / 255))
+    ink = find_ink(picture)
+    steps.append(("ink", ink.clip(0, 1)))
+    digit = find_digit(ink, steps)
+    image = centre_by_mass(redraw(ink, digit, stroke_width))
+    steps.append(("28x28", image / 255))
+    return image
 
 
 def _resize(picture: np.ndarray, scale: float, method: Image.Resampling = Image.Resampling.BICUBIC) -> np.ndarray:
@@ -167,17 +170,19 @@ def _resize(picture: np.ndarray, scale: float, method: Image.Resampling = Image.
 def find_ink(grey: np.ndarray) -> np.ndarray:
     """The fraction of the paper's light that the ink takes: float32 [height, width], about 0 on paper, at most 1.
 
-    The paper is the grey-scale closing (Serra 1982): the brightest value in a window, then the darkest of those.
-    Unlike a blur it keeps a shadow's sharp edge. Windows may overhang the picture, so a patch that gets darker towards
-    the border counts as paper in a shadow.
+    Narrow soft shadows are paper, and wide ones, too (shadows.py).
     """
     side = max(grey.shape)
-    grey = ndimage.gaussian_filter(grey.clip(0, 255), NOISE_BLUR * side)  # bicubic resizing goes beyond 0..255
+    sharp = grey.clip(0, 255)  # bicubic resizing goes beyond that
+    grey = ndimage.gaussian_filter(sharp, NOISE_BLUR * side)
     if is_light_on_dark(grey):
-        grey = 255 - grey
-    paper = closing(grey, int(PAPER_WINDOW * side) | 1)
-    ink = 1 - (grey + 1) / (paper + 1)  # + 1: black paper has some light, too
-    return ink - np.median(ink)
+        sharp, grey = 255 - sharp, 255 - grey
+    ink = ink_on_paper(grey, PAPER_WINDOW)
+    shadows = find_shadows(*(_resize(each, min(1, GLANCE / side), Image.Resampling.BOX) for each in (sharp, ink)))
+    if not shadows.any():
+        return ink
+    in_shadow = np.asarray(Image.fromarray(shadows).resize(grey.shape[::-1], Image.Resampling.NEAREST))
+    return np.where(in_shadow, ink_on_paper(grey, SHADOW_WINDOW), ink)
 
 
 def is_light_on_dark(grey: np.ndarray) -> bool:
@@ -213,24 +218,34 @@ def sharpen(marks: np.ndarray, ink: np.ndarray) -> np.ndarray:
     return marks & (ink > STROKE_EDGE * darkest_near_by)
 
 
-def find_digit(ink: np.ndarray) -> np.ndarray:
-    """The digit's strokes: bool [height, width]. PhotoError if there is no digit, or more than one."""
+def find_digit(ink: np.ndarray, steps: Steps | None = None) -> np.ndarray:
+    """The digit's strokes: bool [height, width]. `steps` as in `to_mnist_form`.
+
+    Raises PhotoError if there is no digit, or more than one.
+    """
+    steps = [] if steps is None else steps
     marks = find_marks(ink)
     strokes = sharpen(marks, ink)
-    pieces = find_pieces(strokes & ~find_printed_lines(marks), ink)
+    steps.append(("marks", strokes))
+    lines = find_lines(marks)
+    pieces = find_pieces(strokes & ~pixels_of(lines, marks), ink)
     if are_large(pieces).any():
         members = join_digit(pieces)
-        has_no_margin = bool((extent(pieces.boxes[members]) > WHOLE_PICTURE * np.array(ink.shape)).any())
-    elif ink.shape[0] >= NARROW_CROP * ink.shape[1]:
-        has_no_margin = True
+        printed = not lines or are_printed(lines, outer_box(pieces.boxes[members]))
+    elif lines and ink.shape[0] >= NARROW_CROP * ink.shape[1]:
+        printed = False
     else:
         raise PhotoError("blank: specks or printed lines, but no digit; take a sharper or closer photo")
-    if has_no_margin:  # what runs from edge to edge is part of the digit, and no printed line
+    if not printed:
+        lines = []
         pieces = find_pieces(strokes, ink)
         members = join_digit(pieces)
+    steps.append(("printed lines removed" if lines else "no printed lines", pieces.labels > 0))
     if has_second_digit(pieces, members):
         raise PhotoError("more than one digit; crop the picture to one")
-    return pieces.pixels_of(members)
+    digit = pieces.pixels_of(members)
+    steps.append((f"the digit: {members.sum()} of {len(members)} pieces", digit))
+    return digit
 
 
 # --- from strokes to MNIST's form ---

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from mnist_exp.imaging.shadows import STRIP
+
 SMALLEST_DIGIT = 0.05  # of the side: anything smaller is a speck
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)  # pixels that touch at a corner hang together
 
@@ -27,6 +29,8 @@ SAME_PEN = 0.5  # times the digit's darkness: a fainter piece is a smudge, or sh
 FRAMED_HEIGHT = 0.2  # times the frame's height: what a frame holds is larger, a speck is not
 SECOND_HEIGHT = (0.6, 1.6)  # times the digit's height: only a piece as tall as that can be another digit
 SECOND_CENTRAL = 0.3  # a piece nearer to the border than that is a neighbour, which is left out without an error
+SECOND_IN_TIGHT_CROP = 0.15  # the same where the digit itself touches the border
+THIN = 0.2  # times as wide as high: there, such a piece is rather the rest of a printed line
 SECOND_GAP = 0.2  # times the digit's height: clear paper between two tall pieces means two digits
 
 
@@ -62,14 +66,24 @@ def longer_sides(boxes: np.ndarray) -> np.ndarray:
     return (boxes[:, 2:] - boxes[:, :2]).max(1)
 
 
+def outer_box(boxes: np.ndarray) -> np.ndarray:
+    """Top, left, bottom and right of the box around all boxes: int [4]."""
+    return np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
+
+
 def extent(boxes: np.ndarray) -> np.ndarray:
     """Height and width in pixels of the box around all boxes: int [2]."""
     return boxes[:, 2:].max(0) - boxes[:, :2].min(0)
 
 
 def are_large(pieces: Pieces) -> np.ndarray:
-    """Which pieces are large enough for a digit: bool [n]."""
-    return longer_sides(pieces.boxes) >= SMALLEST_DIGIT * max(pieces.labels.shape)
+    """Which pieces are large enough for a digit, and not confined to a strip along the border: bool [n]."""
+    height, width = pieces.labels.shape
+    side = max(height, width)
+    strip = STRIP * side + 2
+    top, left, bottom, right = pieces.boxes.T
+    inside = (bottom > strip) & (right > strip) & (top < height - strip) & (left < width - strip)
+    return inside & (longer_sides(pieces.boxes) >= SMALLEST_DIGIT * side)
 
 
 def join_digit(pieces: Pieces) -> np.ndarray:
@@ -121,7 +135,11 @@ def has_second_digit(pieces: Pieces, members: np.ndarray) -> bool:
     height = bottom[members].max() - top[members].min()
     lowest, tallest = SECOND_HEIGHT
     tall = (bottom - top > lowest * height) & (bottom - top < tallest * height)
-    others = tall & ~members & ~pieces.cut & ~are_frames(pieces) & (pieces.central > SECOND_CENTRAL)
+    if pieces.cut[members].any():
+        are_neighbours = (pieces.central <= SECOND_IN_TIGHT_CROP) | (right - left < THIN * (bottom - top))
+    else:
+        are_neighbours = pieces.cut | (pieces.central <= SECOND_CENTRAL)
+    others = tall & ~members & ~are_neighbours & ~are_frames(pieces)
     others &= pieces.darkness > SAME_PEN * pieces.darkness[members].mean()
     parts = np.flatnonzero(tall & members)
     parts = parts[np.argsort(left[parts])]

@@ -36,13 +36,17 @@ def largest_near(picture: np.ndarray, size: int) -> np.ndarray:
     return slide(np.maximum, slide(np.maximum, padded, size, axis=0), size, axis=1)
 
 
-def closing(picture: np.ndarray, size: int) -> np.ndarray:
+def closing(picture: np.ndarray, size: int, *, inside: int = 1) -> np.ndarray:
     """The grey-scale closing: the smallest, in a window, of the largest values in a window around each pixel.
 
-    `size` is odd. Windows may overhang the picture; only their pixels inside of it count.
+    `size` is odd. Windows may overhang the picture, but at least `inside` of their rows and columns are in it, and only
+    these count.
     """
-    largest = slide(np.maximum, with_margin(picture, size - 1, 0, value=-np.inf), size, axis=0)
-    largest = slide(np.maximum, with_margin(largest, 0, size - 1, value=-np.inf), size, axis=1)
+    out, rest = size - inside, inside - 1
+    largest = slide(np.maximum, with_margin(picture, out, 0, value=-np.inf), size, axis=0)
+    largest = slide(np.maximum, with_margin(largest, 0, out, value=-np.inf), size, axis=1)
+    if rest:
+        largest = with_margin(largest, rest, rest, value=np.inf)
     return slide(np.minimum, slide(np.minimum, largest, size, axis=1), size, axis=0)
 
 

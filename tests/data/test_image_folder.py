@@ -101,24 +101,38 @@ def test_without_the_photo_preprocessing_a_file_is_only_scaled(tmp_path: Path):
     assert np.abs(scaled.astype(int) - drawn(3, seed=0)).mean() < 10
 
 
+def bar(*, top: int = 4, bottom: int = 24, left: int = 12, size: int = 28, paper: int = 0) -> np.ndarray:
+    image = np.full((size, size), paper, np.uint8)
+    image[top:bottom, left : left + 4] = 250
+    return image
+
+
 @pytest.mark.parametrize(
-    ("shape", "paper", "photo", "treated"),
+    ("image", "photo", "treated"),
     [
-        ((28, 28), 127, "auto", False),  # dark: taken for a digit in MNIST's form
-        ((28, 28), 128, "auto", True),
-        ((28, 29), 127, "auto", True),
-        ((28, 28), 127, True, True),
-        ((28, 28), 128, False, False),
+        (bar(), "auto", False),  # in MNIST's form
+        (bar(), True, True),
+        (bar(top=5), "auto", False),
+        (bar(top=7), "auto", True),  # 17 pixels long
+        (bar(left=13), "auto", False),
+        (bar(left=15), "auto", True),  # 2.5 pixels beside the centre
+        (bar(paper=26), "auto", True),
+        (bar(size=29), "auto", True),
+        (bar(top=0, bottom=28), "auto", False),  # fills the picture: no digit
+        (bar(top=7), False, False),
     ],
 )
-def test_a_photo_is_all_that_is_not_28x28_on_a_dark_ground(
-    tmp_path: Path, shape: tuple[int, int], paper: int, photo: bool | str, treated: bool
+def test_a_picture_is_treated_unless_it_is_in_mnists_form(
+    tmp_path: Path, image: np.ndarray, photo: bool | str, treated: bool
 ):
-    grey = np.full(shape, paper, np.uint8)
-    grey[6:22, 13:16] = 250 if paper < 128 else 5
-    Image.fromarray(grey).save(tmp_path / "one.png")
-    image = read_image_file(tmp_path / "one.png", photo=photo)
-    assert np.array_equal(image, to_mnist_form(grey) if treated else grey)
+    Image.fromarray(image).save(tmp_path / "one.png")
+    read = read_image_file(tmp_path / "one.png", photo=photo)
+    assert np.array_equal(read, to_mnist_form(image) if treated else image)
+
+
+def test_black_on_white_in_mnists_form_is_only_inverted(tmp_path: Path):
+    Image.fromarray(255 - drawn(3, seed=0)).save(tmp_path / "three.png")
+    assert np.array_equal(read_image_file(tmp_path / "three.png"), drawn(3, seed=0))
 
 
 def test_files_of_other_kinds_and_folders_of_other_names_do_not_count_and_are_named(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawn_photos import LIGHT, PHOTOS, SHADOW, STROKES, paper, ruled, write
+from drawn_photos import LIGHT, PHOTOS, SHADOW, STROKES, draw_line, paper, ruled, write
 from PIL import Image, ImageDraw
 from scipy import ndimage
 from stored_results import assert_close, describe, stored
@@ -27,6 +27,7 @@ from mnist_exp.imaging.photo import (
     sharpen,
     to_mnist_form,
 )
+from mnist_exp.imaging.photo_steps import draw_steps
 
 
 def form_of(page: np.ndarray) -> np.ndarray:
@@ -135,6 +136,47 @@ def test_a_digit_that_reaches_the_border_is_kept(digit: int):
     assert same(form_of(page[:, 79:]), CLEAN[digit])
 
 
+def test_a_stem_that_leaves_the_picture_is_no_printed_line():
+    """A 4 whose stem goes from row 40 of 300 to the border or, in a higher picture, ends in clear paper."""
+    forms = []
+    for height in (300, 360):
+        page = draw_line(paper(height=height), [(130, 40), (50, 190), (200, 190)], pen=8, ink=50)
+        forms.append(form_of(draw_line(page, [(130, 40), (130, 300)], pen=8, ink=50)))
+    assert same(*forms)
+
+
+def test_a_foot_along_the_border_is_kept():
+    page = write(paper(), 1)
+    page[212:221, 70:170] = 50
+    assert same(form_of(page[:221]), form_of(page), at_least=0.85)
+
+
+def test_two_digits_are_told_also_where_they_touch_the_border():
+    page = write(write(paper(400), 5, left=60), 4, left=190)
+    for part in (page, page[80:220, 58:299]):
+        with pytest.raises(PhotoError, match="more than one digit"):
+            form_of(part)
+
+
+def test_a_soft_shadow_beside_the_digit_is_no_ink():
+    across = np.indices((300, 240)).sum(0)  # a band from border to border, 45 pixels wide
+    band = ((across - 80) / 25).clip(0, 1) * ((185 - across) / 25).clip(0, 1)
+    assert same(form_of(write(paper(), 7) * (1 - 0.3 * band)), CLEAN[7], at_least=0.9)
+
+
+def test_each_step_can_be_seen_also_of_a_picture_that_is_refused():
+    steps: list[tuple[str, np.ndarray]] = []
+    to_mnist_form(write(paper(), 5).astype(np.uint8), steps=steps)
+    names = ["grey", "ink", "marks", "no printed lines", "the digit: 1 of 1 pieces", "28x28"]
+    assert [name for name, _ in steps] == names
+    refused: list[tuple[str, np.ndarray]] = []
+    with pytest.raises(PhotoError):
+        to_mnist_form(np.full((50, 50), 255, np.uint8), steps=refused)
+    assert [name for name, _ in refused] == ["grey", "ink"]
+    sheet = draw_steps(steps, "read")
+    assert sheet.size == (6 * 260, 280)
+
+
 def test_a_1_that_fills_a_narrow_crop_is_no_printed_line():
     assert same(form_of(write(paper(), 1)[82:218, 98:134]), CLEAN[1], at_least=0.9)
 
@@ -173,6 +215,28 @@ def test_transparent_is_white(tmp_path: Path):
     Image.fromarray(np.dstack([np.zeros((300, 240, 3), np.uint8), alpha])).save(tmp_path / "canvas.png")
     assert read_photo(tmp_path / "canvas.png")[0, 0] == 255
     assert same(load_photo(tmp_path / "canvas.png"), CLEAN[5])
+
+
+def test_light_ink_on_transparency_is_ink(tmp_path: Path):
+    alpha = write(np.zeros((300, 240)), 5, ink=255).astype(np.uint8)
+    Image.fromarray(np.dstack([np.full((300, 240, 3), 255, np.uint8), alpha])).save(tmp_path / "canvas.png")
+    assert same(load_photo(tmp_path / "canvas.png"), CLEAN[5])
+
+
+@pytest.mark.parametrize("alpha", [255, 0])
+@pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0), (240, 220, 90), (30, 60, 200)])
+def test_a_picture_of_one_colour_is_blank(tmp_path: Path, colour: tuple[int, int, int], alpha: int):
+    Image.new("RGBA", (100, 80), (*colour, alpha)).save(tmp_path / "blank.png")
+    with pytest.raises(PhotoError, match="blank"):
+        load_photo(tmp_path / "blank.png")
+
+
+def test_a_pen_that_is_as_light_as_the_paper_is_told_by_its_colour(tmp_path: Path):
+    """Both are as grey as 218 of 255."""
+    cover = write(np.zeros((300, 240)), 5, ink=1)[..., None].clip(0, 1)
+    page = np.array((250, 205, 195)) * (1 - cover) + np.array((170, 238, 235)) * cover
+    Image.fromarray(page.astype(np.uint8)).save(tmp_path / "pale.png")
+    assert same(load_photo(tmp_path / "pale.png"), CLEAN[5])
 
 
 def test_an_open_file_is_read_too():

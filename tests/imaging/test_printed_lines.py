@@ -6,7 +6,11 @@ The pictures are 100 pixels wide and high, so that a length in pixels is a perce
 import numpy as np
 import pytest
 
-from mnist_exp.imaging.printed_lines import find_printed_lines, vertical_runs
+from mnist_exp.imaging.printed_lines import are_printed, find_lines, pixels_of, vertical_runs
+
+
+def find_printed_lines(mask: np.ndarray) -> np.ndarray:
+    return pixels_of(find_lines(mask), mask)
 
 
 def picture(*bars: tuple[slice, slice], height: int = 100, width: int = 100) -> np.ndarray:
@@ -50,17 +54,37 @@ def test_a_crossing_of_two_lines_belongs_to_both() -> None:
     np.testing.assert_array_equal(find_printed_lines(cross), cross)
 
 
-@pytest.mark.parametrize(("length", "is_line"), [(75, True), (74, False)])
-def test_a_line_is_three_quarters_of_the_width_long(length: int, is_line: bool) -> None:
+@pytest.mark.parametrize(("length", "is_line"), [(96, True), (95, False)])
+def test_a_line_reaches_the_other_border(length: int, is_line: bool) -> None:
+    """But for a gap of less than a twentieth of the side."""
     for columns in (slice(0, length), slice(100 - length, 100)):
         bar = picture((slice(40, 42), columns))
         np.testing.assert_array_equal(find_printed_lines(bar), bar & is_line)
 
 
-@pytest.mark.parametrize(("width", "length", "is_line"), [(60, 45, True), (60, 44, False), (200, 150, True)])
-def test_the_length_is_of_the_width_and_not_of_the_side(width: int, length: int, is_line: bool) -> None:
-    bar = picture((slice(40, 42), slice(0, length)), width=width)
-    np.testing.assert_array_equal(find_printed_lines(bar), bar & is_line)
+@pytest.mark.parametrize(("length", "is_line"), [(75, True), (74, False)])
+def test_a_line_may_end_at_another_one(length: int, is_line: bool) -> None:
+    corner = picture((slice(80, 82), slice(0, length)), (slice(0, 82), slice(length - 2, length)))
+    assert find_printed_lines(corner)[80, 20] == is_line
+    assert find_printed_lines(corner)[20, length - 1] == is_line
+
+
+def test_a_line_may_end_beside_another_one() -> None:
+    two = picture((slice(10, 12), slice(0, 80)), (slice(80, 82), slice(0, 80)))
+    np.testing.assert_array_equal(find_printed_lines(two), two)
+
+
+def test_a_single_line_is_printed_where_it_goes_on_beyond_the_digit() -> None:
+    lines = find_lines(picture(LEVEL))
+    for left, right, expected in ((8, 92, True), (7, 80, False), (20, 93, False)):
+        assert are_printed(lines, np.array([20, left, 100, right])) == expected
+    upright = find_lines(picture(LEVEL).T)
+    assert not are_printed(upright, np.array([7, 20, 80, 60]))
+
+
+@pytest.mark.parametrize("other", [(slice(80, 82), ALL), (ALL, slice(80, 82))])
+def test_several_lines_are_printed(other: tuple[slice, slice]) -> None:
+    assert are_printed(find_lines(picture(LEVEL, other)), np.array([0, 0, 100, 100]))
 
 
 @pytest.mark.parametrize(("thickness", "is_line"), [(10, True), (11, False)])
@@ -85,7 +109,7 @@ def test_a_line_may_leave_the_picture_at_the_top_or_bottom() -> None:
 
 @pytest.mark.parametrize(("gap", "is_line"), [(4, True), (5, False)])
 def test_a_line_has_no_gap_of_a_twentieth_of_the_side(gap: int, is_line: bool) -> None:
-    bar = picture((slice(40, 42), slice(0, 40)), (slice(40, 42), slice(40 + gap, 90)))
+    bar = picture((slice(40, 42), slice(0, 40)), (slice(40, 42), slice(40 + gap, 100)))
     np.testing.assert_array_equal(find_printed_lines(bar), bar & is_line)
 
 
@@ -100,7 +124,7 @@ def test_a_line_may_wobble_a_little(step: int, is_line: bool) -> None:
 @pytest.mark.parametrize(("inked", "is_line"), [(3, True), (2, False)])
 def test_a_line_starts_in_most_columns_at_the_border(inked: int, is_line: bool) -> None:
     """Of the first five columns, half of LINE_WIDTH. At the right border there is no ink."""
-    bar = picture((slice(40, 42), slice(5 - inked, 95)))
+    bar = picture((slice(40, 42), slice(5 - inked, 96)))
     np.testing.assert_array_equal(find_printed_lines(bar), bar & is_line)
 
 
@@ -121,10 +145,12 @@ def test_strokes_that_hang_from_a_line_do_not_make_it_thicker() -> None:
 
 
 def test_the_length_counts_the_line_and_two_pixels_of_its_blurred_end() -> None:
-    bar = picture((slice(40, 42), slice(0, 80)), (slice(40, 42), slice(86, 100)))
+    other = (slice(10, 12), ALL)
+    bar = picture((slice(40, 42), slice(0, 80)), (slice(40, 42), slice(86, 100)), other)
     found = find_printed_lines(bar[:, :90])
     np.testing.assert_array_equal(found[:, :80], bar[:, :80])
-    longer = picture((slice(40, 42), slice(0, 80)), (slice(40, 41), slice(80, 84)), (slice(39, 40), slice(82, 84)))
+    end = (slice(40, 41), slice(80, 84)), (slice(39, 40), slice(82, 84))
+    longer = picture((slice(40, 42), slice(0, 80)), *end, other)
     assert find_printed_lines(longer)[40, :84].all()
 
 

@@ -31,6 +31,16 @@ def test_windows_of_a_closing_may_overhang(size: int):
     np.testing.assert_array_equal(closing(picture(), size), smallest[half : half + 23, half : half + 31])
 
 
+@pytest.mark.parametrize("inside", [3, 4, 5])
+def test_a_dark_strip_stays_where_windows_may_overhang_less_than_that(inside: int):
+    """Both strips are 4 pixels wide, one along a border, the other amid the picture. The window is 9 pixels wide."""
+    page = np.full((40, 40), 200.0, np.float32)
+    page[:, :4] = page[:, 20:24] = 50
+    closed = closing(page, 9, inside=inside)
+    assert closed[20, 2] == (50 if inside <= 4 else 200)
+    assert closed[20, 22] == 200
+
+
 @pytest.mark.parametrize("size", [1, 3, 13])
 def test_the_median_near(size: int):
     np.testing.assert_array_equal(median_near(picture(), size), ndimage.median_filter(picture(), size, mode="nearest"))
