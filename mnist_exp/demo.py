@@ -35,7 +35,8 @@ def demo(cfg: "DictConfig") -> None:
         host, port = socket.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         print(f"{', '.join(one.label for one in models)}: draw at {url} (Ctrl+C ends it)", flush=True)
-        make_server(make_app(models, hosts=[cfg.host, *cfg.hosts])).run(sockets=[socket])
+        app = make_app(models, min_confidence=cfg.min_confidence, hosts=[cfg.host, *cfg.hosts])
+        make_server(app).run(sockets=[socket])
 
 
 @command("demo")

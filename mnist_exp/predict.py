@@ -54,7 +54,7 @@ def predict(cfg: "DictConfig") -> "tuple[list[Prediction], dict[str, str]]":
     if not digits.images:
         raise ValueError(picture_predictions.list_failures(digits.failures))
     with working(f"predicting {len(digits.images):,} digits"):
-        found = picture_predictions.predict_each(model, digits.images)
+        found = picture_predictions.predict_each(model, digits.images, min_confidence=cfg.min_confidence)
 
     console = Console()
     if cfg.show is True or (cfg.show == "auto" and len(found) <= MAX_DRAWN):
@@ -63,6 +63,8 @@ def predict(cfg: "DictConfig") -> "tuple[list[Prediction], dict[str, str]]":
     kaggle = digits.is_unlabelled_table if cfg.columns == "auto" else cfg.columns == "kaggle"
     picture_predictions.write_predictions(Path(cfg.output), found, kaggle=kaggle, classes=classes)
     print(f"{len(found):,} predictions in {cfg.output}" + " (a submission for Kaggle)" * kaggle)
+    if unsure := sum(not each.sure for each in found):
+        print(f"{unsure:,} of them not sure: their probability is below min_confidence={cfg.min_confidence}")
     return found, digits.failures
 
 

@@ -3,11 +3,12 @@
     python -m scripts.figures learning_curves outputs/sweeps/learning_curves    # runs with one setting changed
     python -m scripts.figures learning_rate outputs/sweeps/learning_rate        # also batch_size, batch_size_tuned
     python -m scripts.figures real_world outputs/runs/solution1/... outputs/runs/robust/...   # evaluated runs
+    python -m scripts.figures risk_coverage outputs/runs/solution2/... outputs/runs/robust/...   # evaluated runs
     python -m scripts.figures test_panels outputs/runs/solution2/...           # one run, with its predictions.npz
     python -m scripts.figures                                                   # only draw the pictures again
 
-All but the last two write their results to docs/data/*.csv. In real_world.csv and severity.csv, rows of other models
-stay, so you can measure one model again and keep the others. Then all pictures are drawn from the files:
+All but the last two write their results to docs/data/*.csv. In real_world.csv, severity.csv and risk_coverage.csv, rows
+of other models stay, so you can measure one model again and keep the others. Then all pictures are drawn from them:
 
 learning_curves.png     validation accuracy by epoch, from learning_curves.csv
 learning_rate.png       accuracy against the learning rate, from learning_rate.csv
@@ -15,6 +16,7 @@ puzzle_attribution.png  what each setting is worth, from puzzle.csv
 batch_size.png          accuracy against the batch size, from batch_size.csv and batch_size_tuned.csv
 suites.png              accuracy on each suite, from real_world.csv
 severity.png            accuracy against severity, from severity.csv
+risk_coverage.png       the error rate of the answers against the share answered, from risk_coverage.csv
 corruptions.png         one digit with every corruption (needs MNIST)
 forms.png               digits drawn from strokes, as the robust recipe is trained on
 
@@ -207,6 +209,24 @@ def by_severity(run: Evaluations) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def risk_coverage(run_dirs: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    """The risk-coverage curves of runs that `evaluate` has tested, one for each suite and run.
+
+    Evaluations of corruptions at one severity, and those written before there were such curves, are left out.
+    """
+    left_out = set(SEVERITY_LABELS.values())
+    rows = [
+        {"suite": label.removeprefix("npz-"), "n": score["n"]} | point | source(run)
+        for run in map(read_evaluations, run_dirs)
+        for label, score in run.items()
+        if label not in left_out
+        for point in score.get("risk_coverage", [])
+    ]
+    if not rows:
+        raise SystemExit("error: no evaluation of these runs has a risk-coverage curve: run evaluate again")
+    return {"risk_coverage": pd.DataFrame(rows)}
+
+
 def source(run: Evaluations) -> dict[str, Any]:
     """Which model a run's evaluations are about."""
     evaluation = next(iter(run.values()))
@@ -327,6 +347,11 @@ def severity_picture(rows: pd.DataFrame) -> Figure:
     return figures.accuracy_by_severity(renamed, figures.GroupStyles.of(in_order(rows["model"])))
 
 
+def risk_coverage_picture(rows: pd.DataFrame) -> Figure:
+    models = in_order(rows["model"])
+    return figures.risk_coverage(rows.rename(columns={"model": "group"}), figures.GroupStyles.of(models))
+
+
 def in_order(models: pd.Series) -> list[str]:
     """The distinct models, the known ones first and in their own order."""
     found = list(dict.fromkeys(models))
@@ -342,6 +367,7 @@ PICTURES: dict[str, tuple[Callable[..., Figure], list[str]]] = {  # picture: (ho
     "batch_size": (batch_size_picture, ["batch_size", "batch_size_tuned"]),
     "suites": (suites_picture, ["real_world"]),
     "severity": (severity_picture, ["severity"]),
+    "risk_coverage": (risk_coverage_picture, ["risk_coverage"]),
 }
 
 EXAMPLE = 35  # a test image on which every corruption shows
@@ -400,6 +426,7 @@ STUDIES: dict[str, Callable[[Sequence[Path]], dict[str, pd.DataFrame]]] = {
     "batch_size_updates": batch_size_updates,
     "batch_size_tuned": batch_size_tuned,
     "real_world": real_world,
+    "risk_coverage": risk_coverage,
 }
 
 

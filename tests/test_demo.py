@@ -59,6 +59,7 @@ def test_the_command_serves_the_checkpoints_on_this_machine_alone_and_says_where
     url, reply = replies[0]
     assert url.startswith("http://127.0.0.1:")
     assert [model["label"] for model in reply["models"]] == ["image-mlp (mlp)"]
+    assert reply["min_confidence"] == 0.9
     assert capsys.readouterr().out == f"image-mlp (mlp): draw at {url} (Ctrl+C ends it)\n"
 
 

@@ -36,7 +36,7 @@ def test_a_row_holds_the_two_likeliest_labels(checkpoint: Path, pictures: Path):
     model, _ = load_classifier(checkpoint)
     probs = model.probabilities(torch.from_numpy(np.stack([drawn(label, seed=label) for label in range(3)])))
     header, *body = rows(cfg)
-    assert header == ["file", "label", "probability", "runner_up", "runner_up_probability"]
+    assert header == ["file", "label", "probability", "runner_up", "runner_up_probability", "sure"]
     assert [row[0] for row in body] == [f"{pictures}/{label}.png" for label in range(3)]
     assert [[int(row[1]), int(row[3])] for row in body] == probs.topk(2).indices.tolist()
     assert [float(row[2]) for row in body] == pytest.approx(probs.amax(dim=1).tolist(), abs=1e-6)
@@ -60,6 +60,28 @@ def test_a_picture_of_clothes_is_scaled_and_not_searched_for_ink(clothes_checkpo
     grey.save(tmp_path / "coat.png")
     found, failures = predict(config(clothes_checkpoint, [str(tmp_path / "coat.png")]))
     assert (len(found), failures) == (1, {})
+
+
+def test_what_is_not_sure_keeps_its_best_guess_and_is_marked_and_counted(
+    checkpoint: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+):
+    certain, doubtful = config(checkpoint, str(pictures)), config(checkpoint, str(pictures), "min_confidence=1")
+    predict(certain)
+    everything = rows(certain)
+    predict(doubtful)
+    assert [row[:-1] for row in rows(doubtful)] == [row[:-1] for row in everything]
+    assert [row[-1] for row in everything] == ["sure", "True", "True", "True"]
+    assert [row[-1] for row in rows(doubtful)] == ["sure", "False", "False", "False"]
+    printed = capsys.readouterr().out
+    assert "3 of them not sure: their probability is below min_confidence=1" in printed
+    assert f"not sure: {everything[1][1]} or {everything[1][3]}" in printed  # below the drawing
+
+
+def test_a_table_of_predictions_from_before_there_was_sure_is_replaced(checkpoint: Path, pictures: Path):
+    cfg = config(checkpoint, str(pictures))
+    Path(cfg.output).write_text("file,label,probability,runner_up,runner_up_probability\n")
+    predict(cfg)
+    assert len(rows(cfg)) == 4
 
 
 def test_a_bad_file_is_named_the_others_are_predicted_and_the_command_fails(

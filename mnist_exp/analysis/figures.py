@@ -413,6 +413,31 @@ def accuracy_by_suite(accuracies: pd.DataFrame, styles: GroupStyles, *, width: f
     return figure
 
 
+def risk_coverage(curves: pd.DataFrame, styles: GroupStyles, *, width: float = WIDE) -> Figure:
+    """A panel for each suite: the error rate of the answers against the share answered, a line for each group.
+
+    curves: rows with `group`, `suite`, `min_confidence`, `answered` and `error`. The dot is at a confidence of 0.9.
+    """
+    suites = list(dict.fromkeys(curves["suite"]))
+    with drawing(width=width, height=56 + 187 * ceil(len(suites) / 3)) as figure:
+        panels = figure.subplots(ceil(len(suites) / 3), 3, squeeze=False).flat
+        for axes, suite in zip(panels, suites, strict=False):
+            for group in reversed(styles.groups):
+                here = curves[(curves["suite"] == suite) & (curves["group"] == group)]
+                means = here.groupby("min_confidence")[["answered", "error"]].mean()
+                style = styles.style(group) | {"markevery": list(np.flatnonzero(means.index == 0.9))}
+                axes.plot(means["answered"], means["error"], markersize=5, **style)
+            axes.set(title=suite, ylim=(0, None))
+            axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
+            axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+        for axes in figure.axes[len(suites) :]:
+            axes.remove()
+        figure.supxlabel("share answered", fontsize=10)
+        figure.supylabel("errors among the answers", fontsize=10)
+        styles.legend(figure)
+    return figure
+
+
 # --- the test of a single run ----------------------------------------------------------------------------------------
 # probs: float (N, 10). labels: int (N,). images: uint8 (N, 28, 28). classes: what the labels 0 to 9 mean.
 

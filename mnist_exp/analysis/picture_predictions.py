@@ -37,6 +37,7 @@ class Prediction(NamedTuple):
     probability: float
     runner_up: int
     runner_up_probability: float
+    sure: bool = True
 
 
 class ReadDigits(NamedTuple):
@@ -126,13 +127,15 @@ def list_failures(failures: Mapping[str, str]) -> str:
 # --- predicting ---
 
 
-def predict_each(model: "DigitClassifier", images: Mapping[str, np.ndarray]) -> list[Prediction]:
-    """A prediction for each image, with probabilities rounded to six digits."""
+def predict_each(
+    model: "DigitClassifier", images: Mapping[str, np.ndarray], *, min_confidence: float = 0.0
+) -> list[Prediction]:
+    """A prediction for each image, with probabilities rounded to six digits. Below `min_confidence` it is not sure."""
     predictions = []
     probs = model.probabilities(torch.from_numpy(np.stack(list(images.values()))))
     for name, row in zip(images, probs, strict=True):
         (best, second), (label, runner_up) = (each.tolist() for each in row.topk(2))
-        predictions.append(Prediction(name, label, round(best, 6), runner_up, round(second, 6)))
+        predictions.append(Prediction(name, label, round(best, 6), runner_up, round(second, 6), best >= min_confidence))
     return predictions
 
 
@@ -149,10 +152,15 @@ def drawings(
     colour = console.color_system in ("256", "truecolor")
     return Columns(
         Panel.fit(
-            draw(images[each.file], colour=colour), title=escape(Path(each.file).name), subtitle=classes[each.label]
+            draw(images[each.file], colour=colour), title=escape(Path(each.file).name), subtitle=answer(each, classes)
         )
         for each in predictions
     )
+
+
+def answer(each: Prediction, classes: Sequence[str]) -> str:
+    """`7`, or `not sure: 7 or 1`."""
+    return classes[each.label] if each.sure else f"not sure: {classes[each.label]} or {classes[each.runner_up]}"
 
 
 def draw(image: np.ndarray, *, colour: bool) -> Text:
@@ -185,17 +193,21 @@ def table(predictions: list[Prediction], classes: Sequence[str] = DIGITS) -> Tab
     """The first predictions. Only a file's folder and name are shown, so that rows fit on a line."""
     from rich.box import SIMPLE_HEAD
 
-    rows = Table(Column("image", overflow="fold"), "label", "probability", "runner-up", "probability", box=SIMPLE_HEAD)
+    columns = ["label", "probability", "runner-up", "probability"]
+    unsure = any(not each.sure for each in predictions)
+    rows = Table(Column("image", overflow="fold"), *columns, *["sure"] * unsure, box=SIMPLE_HEAD)
     for each in predictions[:MAX_ROWS]:
         name = "/".join(Path(each.file).parts[-2:])
         probabilities = f"{each.probability:.4f}", f"{each.runner_up_probability:.4f}"
-        rows.add_row(escape(name), classes[each.label], probabilities[0], classes[each.runner_up], probabilities[1])
+        cells = classes[each.label], probabilities[0], classes[each.runner_up], probabilities[1]
+        rows.add_row(escape(name), *cells, *["yes" if each.sure else "no"] * unsure)
     return rows
 
 
 def check_replaceable(path: Path) -> None:
     """Raises ValueError where writing to `path` would replace a file that holds no predictions."""
-    headers = [",".join(columns).encode() for columns in (Prediction._fields, KAGGLE_COLUMNS)]
+    columns = Prediction._fields, Prediction._fields[:-1], KAGGLE_COLUMNS  # the second: before there was `sure`
+    headers = [",".join(names).encode() for names in columns]
     with write_errors(path):
         if not path.is_file():
             return

@@ -4,6 +4,8 @@ The file is `evaluation-<suite>.json` in the run folder. Accuracies are fraction
 
 - `acc`, `n`, `ece` (expected calibration error), `by_class` and `confusion` (a row for each true label, a column for
   each answer, both in the order of `by_class`) are over all images of the suite.
+- `risk_coverage` has, for some values of `min_confidence`, the share of pictures that is answered with at least that
+  probability, and the error rate among these. See `rejection.risk_coverage`.
 - `refused` lists the pictures that could not be read: file, label and reason. They count as wrong answers in every
   accuracy, and are not in `ece` and `confusion`.
 - `by_subset` has each subset, such as `noise/shot`, with the 95% interval (Wilson) of its accuracy. A family of
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnist_exp.analysis.rejection import risk_coverage
 from mnist_exp.analysis.statistics import confusion_counts, expected_calibration_error, wilson_interval
 from mnist_exp.data.digits import Digits
 from mnist_exp.data.named_sets import DIGITS
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 MISTAKES = 36  # in the picture of the worst ones
 TRANSPOSED_SAMPLE = 500  # images
+LISTED_CONFIDENCES = (0.5, 0.9, 0.99)  # of the risk-coverage curve, in the table
 LETTERS = 12  # of a subset's name below a mistake
 EVENTS = "events.out.tfevents"  # how the names of TensorBoard's files start
 
@@ -51,9 +55,11 @@ def score(subsets: Subsets, probs: Probs, *, classes: Sequence[str] = DIGITS) ->
     labels = np.concatenate([all_labels(digits) for digits in subsets.values()])
     read_probs = np.concatenate([probs[name] for name in subsets])
     read_labels = np.concatenate([digits.labels.numpy() for digits in subsets.values()])
+    read_right = read_probs.argmax(axis=1) == read_labels
     return {
         **accuracy(right),
         "ece": expected_calibration_error(read_probs, read_labels)[0],
+        "risk_coverage": risk_coverage(read_probs.max(axis=1), read_right, unread=len(right) - len(read_right)),
         "by_class": {name: accuracy(right[labels == label]) for label, name in enumerate(classes)},
         "by_subset": {
             part: accuracy(np.concatenate(correct), interval=part in subsets) for part, correct in parts.items()
@@ -152,7 +158,16 @@ def table(label: str, evaluations: Sequence[Mapping[str, Any]]) -> "Table":
     if len(evaluations[0]["by_subset"]) > 1:
         rows.add_row("all images", f"{evaluations[0]['n']:,}", *map(cell, evaluations))
     rows.add_row("calibration error", "", *(f"{100 * each['ece']:.2f}" for each in evaluations))
+    for curves in zip(*(each["risk_coverage"] for each in evaluations), strict=True):
+        if (least := curves[0]["min_confidence"]) in LISTED_CONFIDENCES:
+            rows.add_row(f"errors among answers of {least} and more", "", *map(risk_cell, curves))
     return rows
+
+
+def risk_cell(point: Mapping[str, Any]) -> str:
+    """`0.35 (97.2 answered)`, in percent."""
+    error = "–" if point["error"] is None else f"{100 * point['error']:.2f}"
+    return f"{error} ({100 * point['answered']:.1f} answered)"
 
 
 def column_names(checkpoints: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -169,6 +169,7 @@ RANGES = {
     "show": AUTO_OR_BOOL | one_of("steps"),
     "suite.photo": AUTO_OR_BOOL,
     "device": DEVICE,
+    "min_confidence": SHARE,
     "port": between(0, 65_535),
     "compare.margin": ABOVE_ZERO,
     "compare.epochs": list_of(between(1, MAX_EPOCHS)),

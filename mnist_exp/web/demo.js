@@ -278,30 +278,34 @@ async function answersTo(body) {
 }
 
 const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}%`;
-const likeliest = (shares) => shares.indexOf(Math.max(...shares));
 
 function showAnswers({ image, answers }) {
   const pixels = new ImageData(28, 28);
   image.forEach((grey, index) => pixels.data.set([grey, grey, grey, 255], 4 * index));
   seen.putImageData(pixels, 0, 0);
-  const names = Object.entries(answers).map(([label, shares]) => showAnswer(cards.get(label), shares));
-  const different = [...new Set(names)].sort();
-  const all = names.length === 2 ? "Both say" : names.length > 2 ? "All say" : "It is a";
-  say(different.length > 1 ? `They disagree: ${different.join(" or ")}` : `${all} ${names[0]}`);
+  const choices = Object.entries(answers).map(([label, shares]) => showAnswer(cards.get(label), shares));
+  const different = [...new Set(choices.flat().map(({ name }) => name))].sort();
+  const all = choices.length === 2 ? "Both say" : choices.length > 2 ? "All say" : "It is a";
+  const doubt = choices.every((names) => names.length === 1) ? "They disagree" : "Not sure";
+  const named = choices.length > 1 ? different : choices[0].map(({ name, share }) => `${name} (${percent(share)})`);
+  say(different.length > 1 ? `${doubt}: ${named.join(" or ")}` : `${all} ${different[0]}`);
 }
 
+// Returns what the model sees, or the two between which it is not sure.
 function showAnswer(card, shares) {
-  const best = likeliest(shares);
-  const name = card.querySelectorAll("th")[best].textContent;
-  card.querySelector("b").textContent = name;
-  card.querySelector("b").classList.toggle("long", name.length > 2);
-  card.querySelector(".answer span").textContent = percent(shares[best]);
+  const names = [...card.querySelectorAll("th")].map((each) => each.textContent);
+  const [best, second] = shares.map((share, label) => ({ name: names[label], share, label })).sort((a, b) => b.share - a.share);
+  const sure = best.share >= limits.min_confidence;
+  card.querySelector("b").textContent = sure ? best.name : `${best.name}?`;
+  card.querySelector("b").classList.toggle("long", best.name.length > 2);
+  card.querySelector(".answer span").textContent =
+    percent(best.share) + (sure ? "" : `, or ${second.name}: ${percent(second.share)}`);
   card.querySelectorAll("tr").forEach((row, label) => {
-    row.classList.toggle("best", label === best);
+    row.classList.toggle("best", label === best.label);
     row.querySelector(".bar").style.setProperty("--share", shares[label]);
     row.querySelector(".percent").textContent = percent(shares[label]);
   });
-  return name;
+  return sure ? [best] : [best, second];
 }
 
 function showNoAnswer(message, isProblem = false) {

@@ -2,6 +2,7 @@
 
 GET  /         the page, which loads /demo.css and /demo.js, and nothing from elsewhere
 GET  /models   {"models": [{"label", "name", "kind", "test_accuracy": 0 to 1 or null, "classes": ten names}],
+                "min_confidence": 0 to 1, below which a model is not sure of its answer,
                 "max_bytes", "max_pixels", "max_decoded_pixels": limits of an upload}
 POST /answers  The body is a picture file; its Content-Type is image/...
                200 {"image": 784 pixels 0 to 255, "answers": {label: ten probabilities}}
@@ -37,7 +38,7 @@ PAGE = {"/": "text/html", "/demo.css": "text/css", "/demo.js": "text/javascript"
 log = logging.getLogger(__name__)
 
 
-def make_app(models: Sequence[ShownModel], *, hosts: Iterable[str] = ()) -> Starlette:
+def make_app(models: Sequence[ShownModel], *, min_confidence: float = 0.0, hosts: Iterable[str] = ()) -> Starlette:
     """The web application. `hosts` are names of this server, besides localhost and the machine's own."""
     uploads = Uploads()
     pool = ThreadPoolExecutor(WORKERS, "answers")
@@ -47,7 +48,7 @@ def make_app(models: Sequence[ShownModel], *, hosts: Iterable[str] = ()) -> Star
             {key: getattr(one, key) for key in ("label", "name", "kind", "test_accuracy", "classes")} for one in models
         ]
         limits = {"max_bytes": MAX_BYTES, "max_pixels": MAX_PIXELS, "max_decoded_pixels": MAX_DECODED_PIXELS}
-        return JSONResponse({"models": shown, **limits})
+        return JSONResponse({"models": shown, "min_confidence": min_confidence, **limits})
 
     async def answers(request: Request) -> Response:
         try:

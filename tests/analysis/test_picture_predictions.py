@@ -74,6 +74,21 @@ def test_a_prediction_is_the_two_largest_probabilities(monkeypatch: pytest.Monke
     ]
 
 
+def test_an_answer_below_the_least_confidence_is_not_sure(monkeypatch: pytest.MonkeyPatch):
+    probs = torch.tensor([[0.0, 0.4, 0.0, 0.0, 0.0, 0.0, 0.0, 0.6, 0.0, 0.0], [0.0, 0.1, *[0.0] * 7, 0.9]]).double()
+    model = DigitClassifier(name="fixed", net=torch.nn.Identity())
+    monkeypatch.setattr(model, "probabilities", lambda images: probs[: len(images)])
+    images = {name: np.zeros((28, 28), np.uint8) for name in ("a", "b")}
+    found = picture_predictions.predict_each(model, images, min_confidence=0.75)
+    assert found == [Prediction("a", 7, 0.6, 1, 0.4, sure=False), Prediction("b", 9, 0.9, 1, 0.1)]
+    console = Console(width=100)
+    with console.capture() as shown:
+        console.print(picture_predictions.table(found))
+    a, b = (line.split() for line in shown.get().splitlines() if line.strip()[:2] in ("a ", "b "))
+    assert a == ["a", "7", "0.6000", "1", "0.4000", "no"]
+    assert b == ["b", "9", "0.9000", "1", "0.1000", "yes"]
+
+
 def test_the_table_shows_the_first_twenty_by_folder_and_name():
     found = [Prediction(f"/far/away/[b]{index}.png", 7, 0.9, 1, 0.05) for index in range(21)]
     console = Console(width=100, record=True)
@@ -90,12 +105,12 @@ def test_the_table_shows_the_first_twenty_by_folder_and_name():
     ("kaggle", "rows"),
     [
         (True, [["ImageId", "Label"], ["1", "7"]]),
-        (False, [list(Prediction._fields), ["1", "7", "0.9", "1", "0.05"]]),
+        (False, [list(Prediction._fields), ["1", "7", "0.9", "1", "0.05", "False"]]),
     ],
 )
 def test_predictions_are_written_in_full_or_as_kaggle_takes_them(tmp_path: Path, kaggle: bool, rows: list[list[str]]):
     path = tmp_path / "new folder" / "predictions.csv"
-    picture_predictions.write_predictions(path, [Prediction("1", 7, 0.9, 1, 0.05)], kaggle=kaggle)
+    picture_predictions.write_predictions(path, [Prediction("1", 7, 0.9, 1, 0.05, sure=False)], kaggle=kaggle)
     with path.open(newline="") as file:
         assert list(csv.reader(file)) == rows
 

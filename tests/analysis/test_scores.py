@@ -23,7 +23,7 @@ from mnist_exp.analysis.scores import (
     worst_mistakes,
     write_evaluation,
 )
-from mnist_exp.data.digits import Digits
+from mnist_exp.data.digits import Digits, Refused
 
 
 def digits_of(labels):
@@ -61,6 +61,13 @@ def test_scores_by_hand(three):
     assert [name for name, part in scores["by_subset"].items() if "interval" not in part] == ["pen"]
     assert [sum(row) for row in scores["confusion"]] == [1, 3, 0, 0, 0, 0, 0, 1, 0, 0]
     assert scores["confusion"][1] == [0, 2, 0, 0, 0, 0, 0, 1, 0, 0]
+
+
+def test_the_risk_coverage_curve_counts_a_refused_picture_as_not_answered():
+    digits = digits_of([1, 2])
+    refused = Digits(digits.images, digits.labels, (Refused("blank.png", 3, "blank"),))
+    first = score({"mine": refused}, {"mine": answers([1, 3])})["risk_coverage"][0]
+    assert first == {"min_confidence": 0.0, "answered": pytest.approx(2 / 3), "error": 0.5}
 
 
 def test_an_accuracy_may_have_its_interval():
@@ -173,6 +180,8 @@ def test_the_table_sets_checkpoints_side_by_side(three):
     assert ["thick", "2", "50.00", "(9.45–90.55)", "50.00", "(9.45–90.55)"] in lines
     assert ["all", "images", "5", "80.00", "80.00"] in lines
     assert ["calibration", "error", "20.00", "20.00"] in lines
+    risk = ["20.00", "(100.0", "answered)"]
+    assert ["errors", "among", "answers", "of", "0.9", "and", "more", *risk, *risk] in lines
 
 
 def test_one_subset_is_all_images():

@@ -3,6 +3,7 @@
 python -m pytest tests/scripts/test_docs_figures.py -v
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -201,3 +202,20 @@ def test_the_panels_of_a_run_are_one_picture(script: ModuleType, tmp_path: Path)
     with Image.open(tmp_path / "images" / "test_panels.png") as picture:
         assert picture.width > 700
         assert picture.height > 400
+
+
+def test_risk_coverage_curves_of_all_suites_but_single_severities_are_drawn(script: ModuleType, tmp_path: Path):
+    run = evaluated_run(tmp_path / "a", own=("npz-nsysu",))
+    curve = [{"min_confidence": least, "answered": 1 - least / 2, "error": 0.1 * (1 - least)} for least in (0.0, 0.9)]
+    for path in run.glob("evaluation-*.json"):
+        write_json(path, json.loads(path.read_text()) | {"risk_coverage": curve})
+    script.main("risk_coverage", [run], docs=tmp_path / "docs", data_dir=tmp_path)
+    rows = pd.read_csv(tmp_path / "docs" / "data" / "risk_coverage.csv")
+    assert sorted(set(rows["suite"])) == ["all", "nsysu"]
+    assert rows["answered"].tolist() == pytest.approx([1, 0.55] * 2)
+    assert (tmp_path / "docs" / "images" / "risk_coverage.png").exists()
+
+
+def test_an_evaluation_without_a_curve_is_to_be_made_again(script: ModuleType, tmp_path: Path):
+    with pytest.raises(SystemExit, match="run evaluate again"):
+        script.main("risk_coverage", [evaluated_run(tmp_path / "a")], docs=tmp_path / "docs", data_dir=tmp_path)

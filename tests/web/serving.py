@@ -31,10 +31,10 @@ MODEL = ShownModel(CLASSIFIER, name="csv-linear", kind="linear", test_accuracy=N
 
 
 @contextmanager
-def serving(*models: ShownModel, hosts: tuple[str, ...] = ()) -> Iterator[str]:
+def serving(*models: ShownModel, min_confidence: float = 0.0, hosts: tuple[str, ...] = ()) -> Iterator[str]:
     """The address of a server of these models, in a thread of this process."""
     with listen("127.0.0.1", 0) as listening:
-        server = make_server(make_app(models or [MODEL], hosts=hosts))
+        server = make_server(make_app(models or [MODEL], min_confidence=min_confidence, hosts=hosts))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

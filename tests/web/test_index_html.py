@@ -1,5 +1,6 @@
 """The page in headless Chromium, if it and playwright are there: python -m pytest tests/web/test_index_html.py -v"""
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -103,6 +104,30 @@ def paper(page: Any) -> str:
 def test_a_drawing_is_answered_by_every_model(page: Any):
     assert draw(page, STROKES[3]).startswith("Both say ")
     assert page.locator("tr.best").count() == 2
+
+
+def test_a_model_that_is_not_sure_names_two_digits_with_their_probabilities(browser: Any):
+    with serving(min_confidence=1.0) as url:
+        page = browser.new_page()
+        page.goto(url)
+        page.wait_for_selector("article")
+        said = draw(page, STROKES[3])
+        shares = [int(text.rstrip("%")) for text in page.locator(".percent").all_text_contents()]
+        (best, second) = sorted(range(10), key=lambda digit: -shares[digit])[:2]
+        assert said == f"Not sure: {best} ({shares[best]}%) or {second} ({shares[second]}%)"
+        assert page.inner_text(".answer").split("\n") == [
+            f"{best}?",
+            f"{shares[best]}%, or {second}: {shares[second]}%",
+        ]
+        assert page.locator("tr.best").count() == 1
+
+
+def test_several_models_that_are_not_sure_name_all_digits_that_they_see(browser: Any):
+    with serving(MODEL, replace(MODEL, name="other"), min_confidence=1.0) as url:
+        page = browser.new_page()
+        page.goto(url)
+        page.wait_for_selector("article")
+        assert re.fullmatch(r"Not sure: \d or \d", draw(page, STROKES[3]))
 
 
 def test_a_card_says_what_its_model_is_and_nothing_in_it_is_markup(page: Any):

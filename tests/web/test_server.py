@@ -90,6 +90,7 @@ def test_the_page_is_told_the_models_and_the_limits(url: str):
                     "classes": list("0123456789"),
                 }
             ],
+            "min_confidence": 0.0,
             "max_bytes": MAX_BYTES,
             "max_pixels": MAX_PIXELS,
             "max_decoded_pixels": MAX_DECODED_PIXELS,
