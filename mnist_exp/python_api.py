@@ -180,8 +180,8 @@ def predictions(model: Run | str | Path, images: str | Path | list[str], *overri
 
     model: a run, its folder, or a checkpoint. images: files, folders, patterns such as "photos/*.jpg", or a table.
 
-    Returns a row for each digit: `file`, `label`, `probability` and the second most probable label. Files that could
-    not be read are listed with their reasons in `.attrs["failures"]`. For images that are arrays, use
+    Returns a row for each digit: `file`, `label`, `probability`, the second most probable label, and `sure`. Files that
+    could not be read are listed with their reasons in `.attrs["failures"]`. For images that are arrays, use
     `load(model).predict(images)`. Raises what the command reports as an error, such as ValueError.
     """
     from mnist_exp.predict import predict
