@@ -3,7 +3,7 @@
 # All studies together take hours on two cores. If you stop the script, start it again to continue.
 #
 #   bash scripts/reproduce.sh            all studies
-#   bash scripts/reproduce.sh puzzle     one study: puzzle | learning_curves | learning_rate | batch_size | batch_size_tuned | real_world | augment
+#   bash scripts/reproduce.sh puzzle     one study: puzzle | learning_curves | learning_rate | fashion | batch_size | batch_size_tuned | real_world | augment
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
@@ -43,6 +43,18 @@ learning_rate() {
         $train -m $study seed=1,2,3,4,5 $recipe </dev/null || true
     done
     $python -m scripts.figures learning_rate outputs/sweeps/learning_rate
+    $python -m scripts.tables
+}
+
+fashion() {
+    # The puzzle's recipes on Fashion-MNIST, and solution 2 from both sources.
+    local study="study=fashion data.dataset=fashion_mnist logger=none"
+    $train -m $study experiment=solution1 'milestones=[3,20]' seed=0,1,2
+    $train -m $study experiment=solution1 'milestones=[3]' trainer.max_epochs=3 optimizer=adam seed=0,1,2
+    $train -m $study experiment=solution1 'milestones=[3]' trainer.max_epochs=3 optimizer.lr=0.1 seed=0,1,2
+    $train -m $study experiment=solution2 'milestones=[3]' data=image seed=0,1,2
+    $train -m $study experiment=solution2 'milestones=[3]' data=csv seed=0
+    $python -m scripts.fashion outputs/sweeps/fashion
     $python -m scripts.tables
 }
 
@@ -107,6 +119,6 @@ augment() {
     done
 }
 
-for study in "${@:-puzzle learning_curves learning_rate batch_size batch_size_tuned real_world augment}"; do
+for study in "${@:-puzzle learning_curves learning_rate fashion batch_size batch_size_tuned real_world augment}"; do
     for each in $study; do "$each"; done
 done

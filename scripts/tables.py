@@ -1,4 +1,4 @@
-"""The tables of docs/puzzle.md and docs/batch-size.md, made from docs/data/*.csv.
+"""The tables of docs/puzzle.md, docs/fashion.md and docs/batch-size.md, made from docs/data/*.csv.
 
 python -m scripts.tables     # write them into the pages, between <!-- table: name --> and <!-- end -->
 """
@@ -20,7 +20,7 @@ from mnist_exp.analysis.statistics import Summary, summarise
 from mnist_exp.files import write_text
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ("puzzle.md", "batch-size.md")
+PAGES = ("puzzle.md", "fashion.md", "batch-size.md")
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 MARGIN = 0.005  # half a percentage point: a difference within it is called none
 NETWORKS = {"mlp": "perceptron", "cnn": "CNN"}
@@ -213,6 +213,30 @@ def learning_rate_effects() -> str:
     return markdown(header, rows, left=1)
 
 
+# ---- docs/fashion.md ----
+
+
+def fashion_recipes() -> str:
+    """The recipes on Fashion-MNIST, beside the means of the same recipes on MNIST that the puzzle has."""
+    recipe = ["model", "optimizer", "lr", "epochs"]
+    groups = dict(list(read("fashion").query("data == 'image'").groupby(recipe)))
+    puzzle = read("puzzle").query("data == 'image' and `model.standardize` == (model == 'cnn')")
+    mnist = 100 * puzzle.groupby(["model", "optimizer", "epochs"])["test/acc"].mean()
+    names = {
+        ("mlp", "sgd", 0.001, 3): "perceptron, SGD at 0.001, 3 epochs",
+        ("mlp", "adam", 0.001, 3): "perceptron, **Adam** at 0.001, 3 epochs",
+        ("mlp", "sgd", 0.1, 3): "perceptron, SGD at **0.1**, 3 epochs",
+        ("mlp", "sgd", 0.001, 20): "solution 1: perceptron, SGD at 0.001, 20 epochs",
+        ("cnn", "adam", 0.001, 3): "solution 2: CNN, Adam at 0.001, 3 epochs, standardised pixels",
+    }
+    rows = [
+        (name, mean_and_deviation(groups[key]["test_accuracy"]), str(len(groups[key])),
+         f"{mnist[key[0], key[1], key[3]]:.2f}" if key[2] == 0.001 else "")
+        for key, name in names.items()
+    ]  # fmt: skip
+    return markdown(["recipe", "Fashion-MNIST", "n", "MNIST"], rows, left=1)
+
+
 # ---- docs/batch-size.md ----
 
 
@@ -279,6 +303,7 @@ TABLES: dict[str, Callable[[], str]] = {
     each.__name__: each
     for each in (
         puzzle_solutions, puzzle_cells, puzzle_shares, puzzle_interactions, learning_rate_best, learning_rate_effects,
+        fashion_recipes,
         batch_size, batch_size_tuned, batch_size_updates,
     )
 }  # fmt: skip
