@@ -1,4 +1,5 @@
-"""Write a checkpoint as files that run without this project, check them on test images, write a model card.
+"""Write a checkpoint as a folder to publish: files that run without this project, checked on test images, and a model
+card.
 
 python -m mnist_exp.export ckpt_path=outputs/runs/.../checkpoints/best.ckpt
 """
@@ -19,8 +20,13 @@ if TYPE_CHECKING:
     from mnist_exp.data.digits import Digits
     from mnist_exp.models.classifier import DigitClassifier
 
-FORMATS = ("onnx", "pt2")  # those of export_formats.FORMATS, known before torch is imported
-ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+PACKAGES: dict[str, tuple[str, ...]] = {  # what each format needs besides torch; known before torch is imported
+    "safetensors": ("safetensors",),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "pt2": (),
+    "c": (),
+    "html": (),
+}
 
 
 def export(cfg: "DictConfig") -> list[Path]:
@@ -38,22 +44,33 @@ def export(cfg: "DictConfig") -> list[Path]:
     from mnist_exp.cli.threads import set_threads
     from mnist_exp.cli.working import working
     from mnist_exp.data.image_datamodule import load_set
-    from mnist_exp.data.named_sets import dataset_of
+    from mnist_exp.data.named_sets import NAMED_SETS, dataset_of
     from mnist_exp.models.checkpoint import load_classifier
-    from mnist_exp.models.export_formats import write_files
+    from mnist_exp.models.export_formats import FORMATS, Source, write_files
+    from mnist_exp.models.plain_layers import plain_network
+    from mnist_exp.web.single_page import html_format
 
     # Read the checkpoints and the images before the first long computation.
     set_threads(cfg.threads)
     models = {path: load_classifier(path, cfg.network) for path in run_dirs}
     data = {path: load_set(dataset_of(config), Path(cfg.data_dir)) for path, (_, config) in models.items()}
+    html = html_format(lambda config: NAMED_SETS[dataset_of(config)].classes)
+    formats = {name: (FORMATS | {"html": html})[name] for name in cfg.formats}
+    if {"c", "html"} & set(formats):
+        for model, _ in models.values():
+            plain_network(model)  # raises where a layer cannot be written
 
     cards = []
     for path, (model, config) in models.items():
         run_dir, (_, test) = run_dirs[path], data[path]
         with working(f"exporting {path}"):
-            files = write_files(model, path, run_dir / "export", formats=cfg.formats, images=test.images)
-            rows = [ExportedFile(*file) for file in files]
-            cards.append(write_model_card(run_dir, model, describe_checkpoint(path, config), config, rows, test))
+            source = Source(model, path, config, cfg.network)
+            rows = [
+                ExportedFile(*file)
+                for file in write_files(source, run_dir / "export", formats=formats, images=test.images)
+            ]
+            checkpoint = describe_checkpoint(path, config)
+            cards.append(write_model_card(run_dir, model, checkpoint, config, rows, test, license=cfg.license))
         Console(width=None if sys.stdout.isatty() else 200).print(files_table(rows))
         print(f"kept in {run_dir / 'export'}, described in {cards[-1]}")
     return cards
@@ -61,11 +78,16 @@ def export(cfg: "DictConfig") -> list[Path]:
 
 def check_formats(formats: Iterable[str]) -> None:
     """Raises ValueError for an unknown format, and for one whose packages are not installed."""
-    if isinstance(formats, str) or not set(formats) <= set(FORMATS) or not set(formats):
-        raise ValueError(f"formats is a list of {', '.join(FORMATS)}, such as formats=[onnx], not {formats}")
-    missing = [name for name in ONNX_PACKAGES if find_spec(name) is None]
-    if "onnx" in formats and missing:
-        raise ValueError(f"ONNX needs more packages: pip install {' '.join(missing)}, or leave it out: formats=[pt2]")
+    if isinstance(formats, str) or not set(formats) <= set(PACKAGES) or not set(formats):
+        raise ValueError(f"formats is a list of {', '.join(PACKAGES)}, such as formats=[onnx], not {formats}")
+    missing = {name: [package for package in PACKAGES[name] if find_spec(package) is None] for name in formats}
+    if any(missing.values()):
+        names = " and ".join(name for name in formats if missing[name])
+        packages = " ".join(package for each in missing.values() for package in each)
+        left = ",".join(name for name in formats if not missing[name]) or "pt2"
+        raise ValueError(
+            f"{names}: more packages are needed: pip install {packages}, or choose other formats: formats=[{left}]"
+        )
 
 
 def write_model_card(
@@ -75,8 +97,10 @@ def write_model_card(
     config: dict[str, Any],
     files: "list[ExportedFile]",
     test: "Digits",
+    *,
+    license: str,
 ) -> Path:
-    """Write MODEL_CARD.md to the run folder. Returns its path.
+    """Write README.md, as model hubs show it, to the folder of the exported files. Returns its path.
 
     checkpoint: from `scores.describe_checkpoint`. config: of the run. files: the checkpoint and what was exported.
     """
@@ -86,7 +110,7 @@ def write_model_card(
     from mnist_exp.files import write_text
     from mnist_exp.result import RunResult, environment
 
-    path = run_dir / "MODEL_CARD.md"
+    path = run_dir / "export" / "README.md"
     result = RunResult.read(run_dir)
     text = model_card(
         config=config,
@@ -101,6 +125,7 @@ def write_model_card(
         files=files,
         result=result.to_dict() if result else None,
         environment=environment("cpu"),
+        license=license,
     )
     write_text(path, text)
     return path

@@ -148,13 +148,17 @@ def run(*settings: str | DictConfig) -> Run:
 def load(path: str | Path, *, network: str | None = None) -> "DigitClassifier":
     """The classifier of a checkpoint, on the CPU and in evaluation mode.
 
-    path: a checkpoint; a run folder, for its best one; or "latest", for the last run of the command in outputs/.
+    path: a checkpoint; a run folder, for its best one; "latest", for the last run of the command in outputs/; or a
+        folder that `export` wrote, with model.safetensors and config.json.
     network: the class of a network of your own, such as `my_module.MyNet`, if the checkpoint has one.
 
     Raises ValueError where there is no checkpoint, or one that cannot be used.
     """
     from mnist_exp.models.classifier import DigitClassifier
+    from mnist_exp.models.published import is_published, load_published
 
+    if is_published(path):
+        return load_published(path, network)
     return DigitClassifier.load_from_checkpoint(checkpoint_file(path), network=network)
 
 

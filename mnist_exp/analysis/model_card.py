@@ -1,4 +1,7 @@
-"""The model card of a checkpoint: what it is, how good, and what not to use it for (after Mitchell et al. 2019)."""
+"""The model card of a checkpoint: what it is, how good, and what not to use it for (after Mitchell et al. 2019).
+
+It opens with YAML for model hubs, as https://huggingface.co/docs/hub/model-cards describes it.
+"""
 
 import json
 import os
@@ -9,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import yaml
+
 from mnist_exp.analysis.markdown import NOTHING, code, markdown_table, number, paragraphs, percent, plain_text
 from mnist_exp.data.named_sets import DIGITS, NAMED_SETS, NamedSet, dataset_of
 
@@ -17,40 +22,65 @@ if TYPE_CHECKING:
 
 LOWEST = 6  # how many of the sets with the lowest accuracy the limits name
 
+MNIST = "ylecun/mnist"  # what model hubs call it
+
 EXAMPLES = {
+    "model.safetensors": """\
+import torch
+
+import mnist_exp  # the project that trained it
+
+model = mnist_exp.load(".")  # this folder; a network class of your own: mnist_exp.load(".", network="my_module.MyNet")
+images = torch.zeros(1, 28, 28, dtype=torch.uint8)  # your digits, as many as you like
+print(model.probabilities(images).argmax(dim=1))""",
     "model.onnx": """\
 import numpy as np
 import onnxruntime
 
-session = onnxruntime.InferenceSession("export/model.onnx")
+session = onnxruntime.InferenceSession("model.onnx")
 images = np.zeros((1, 28, 28), np.uint8)  # your digits, as many as you like
 [probabilities] = session.run(["probabilities"], {"images": images})
 print(probabilities.argmax(axis=1))""",
     "model.pt2": """\
 import torch
 
-model = torch.export.load("export/model.pt2").module()
+model = torch.export.load("model.pt2").module()
 images = torch.zeros(1, 28, 28, dtype=torch.uint8)  # your digits, as many as you like
 print(model(images).argmax(dim=1))""",
+}
+PROGRAMS = {
+    "model.c": """\
+`model.c` is C99 and needs nothing but the standard library. `int classify(const uint8_t image[784], float
+probabilities[10])` returns the digit. As a program, here on MNIST's test images:
+
+```bash
+cc -std=c99 -O3 -DCLASSIFY_MAIN model.c -lm -o digits
+tail -c +17 t10k-images-idx3-ubyte | ./digits
+```""",
+    "model.html": """\
+`model.html` is a page to draw a digit on. It opens in a browser, needs no server and makes no request. Its weights were
+compared with the checkpoint's answers by torch, not in a browser.""",
 }
 
 
 class ExportedFile(NamedTuple):
     """A file, and how its answers compare with the checkpoint's on n images.
 
-    size: bytes. difference: the largest between two probabilities, None for the checkpoint itself (a file with another
-    label is not written). seconds: for one image by itself, the median of many.
+    size: bytes. difference: the largest between two probabilities, None for the checkpoint itself and for a file that
+    was not checked (a file with another label is not written). seconds: for one image by itself, the median of many,
+    None if not measured.
     """
 
     file: str
     size: int
     difference: float | None
     n: int
-    seconds: float
+    seconds: float | None
 
     def cells(self) -> list[str]:
         same = (f"{self.difference:.1e}", f"{self.n:,}/{self.n:,}") if self.difference is not None else ("", "")
-        return [self.file, f"{self.size / 1e6:.2f} MB", *same, f"{1e3 * self.seconds:.3f} ms"]
+        seconds = f"{1e3 * self.seconds:.3f} ms" if self.seconds is not None else ""
+        return [self.file, f"{self.size / 1e6:.2f} MB", *same, seconds]
 
 
 HEADER = ["file", "size", "largest difference", "same labels", "one image"]
@@ -99,19 +129,21 @@ def model_card(
     files: Sequence[ExportedFile],
     result: Mapping[str, Any] | None,
     environment: Mapping[str, Any],
+    license: str,
 ) -> str:
-    """The card, as Markdown.
+    """The card, as Markdown after YAML.
 
     config: the run's resolved configuration. checkpoint: from `scores.describe_checkpoint`. test: from `scores.score`,
     on the test images of its data set. evaluations: by suite. result: the content of the run's result.json, None where
-    there is none. environment: where the files were exported and measured.
+    there is none. environment: where the files were exported and measured. license: of the model.
     """
     known = result or {}
     suites = {"test": test, **evaluations}
     data = NAMED_SETS[dataset_of(config)]
     what = "handwritten digits" if data.classes == DIGITS else f"the classes of {data.title}"
     return (
-        paragraphs(
+        front_matter(checkpoint, config, suites, files, license=license)
+        + paragraphs(
             f"# Model card: {code(checkpoint['name'])}",
             f"A recogniser of {what}: {code(call(config['model']['net']))}, {parameters:,} parameters. It "
             f"reads **{accuracy(test['by_subset']['test'])}** of {data.title}'s {test['n']:,} test images (95% "
@@ -134,9 +166,53 @@ def model_card(
 # --- its sections ----------------------------------------------------------------------------------------------------
 
 
+def front_matter(
+    checkpoint: Mapping[str, Any],
+    config: Mapping[str, Any],
+    suites: Mapping[str, Mapping[str, Any]],
+    files: Sequence[ExportedFile],
+    *,
+    license: str,
+) -> str:
+    """What a model hub lists and searches: YAML between two lines of three dashes."""
+    data = NAMED_SETS[dataset_of(config)]
+    test = {"type": MNIST if data.title == "MNIST" else plain_text(data.title), "name": data.title, "split": "test"}
+    results = [
+        {
+            "task": {"type": "image-classification", "name": f"Recognition of images like those of {data.title}"},
+            "dataset": test if suite == "test" else {"type": plain_text(suite), "name": plain_text(suite)},
+            "metrics": [
+                {"type": "accuracy", "name": "Accuracy", "value": round(each["acc"], 6)},
+                {"type": "ece", "name": "Expected calibration error, 15 bins", "value": round(each["ece"], 6)},
+            ],
+        }
+        for suite, each in suites.items()
+    ]
+    kinds = [row.file.removeprefix("model.") for row in files]
+    content = {
+        "license": plain_text(license),
+        "library_name": "pytorch",
+        "pipeline_tag": "image-classification",
+        "tags": [
+            *(["handwritten-digits"] if data.classes == DIGITS else []),
+            *sorted({"safetensors", "onnx"} & set(kinds)),
+        ],
+        **({"datasets": [MNIST]} if data.title == "MNIST" and not own_data(config) else {}),
+        "metrics": ["accuracy"],
+        "model-index": [{"name": plain_text(checkpoint["name"]), "results": results}],
+    }
+    return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True)}---\n\n"
+
+
+def own_data(config: Mapping[str, Any]) -> Any:
+    """Where the user's own training data are, if it was not trained on a named set."""
+    return config["data"].get("folder") or config["data"].get("train_csv")
+
+
 def how_to_use(files: Sequence[ExportedFile], data: NamedSet) -> str:
     examples = [f"```python\n{EXAMPLES[row.file]}\n```" for row in files if row.file in EXAMPLES]
-    if not examples:
+    programs = [PROGRAMS[row.file] for row in files if row.file in PROGRAMS]
+    if not examples and not programs:
         return ""
     classes = ", ".join(f"{label} {name}" for label, name in enumerate(data.classes))
     return paragraphs(
@@ -144,6 +220,7 @@ def how_to_use(files: Sequence[ExportedFile], data: NamedSet) -> str:
         "In: `images`, uint8 `[batch, 28, 28]`, white (255) on black (0), any number of them. Out: `probabilities`, "
         "float32 `[batch, 10]`. The model scales its input itself. From this folder:",
         *examples,
+        *programs,
         "" if data.classes == DIGITS else f"Its ten answers: {classes}.",
         "Photos and scans must be brought to MNIST's form first; `python -m mnist_exp.predict` does that.",
     )
@@ -152,7 +229,7 @@ def how_to_use(files: Sequence[ExportedFile], data: NamedSet) -> str:
 def training_data(config: Mapping[str, Any], known: Mapping[str, Any] | None) -> str:
     """known: `data` of result.json, None where there is no result."""
     data = NAMED_SETS[dataset_of(config)]
-    own = config["data"].get("folder") or config["data"].get("train_csv")
+    own = own_data(config)
     source = f"Trained on {code(own)}, not on {data.title}." if own else f"Trained on {data.title} ({data.origin})."
     if known is None:
         return paragraphs("## Data", source, "The run has no result.json: its number of images is not recorded.")

@@ -1,6 +1,6 @@
 """Load a classifier from a checkpoint, and check that a run can be resumed from one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,18 @@ def check_config(content: Mapping[str, Any]) -> dict[str, Any]:
     config = content.get("config")
     if not isinstance(config, dict):
         raise CheckpointError("it does not hold the configuration that mnist_exp.train writes: train again")
-    for key, types in CONFIG_TYPES.items():
+    check_types(config, CONFIG_TYPES)
+    for key in ("optimizer", "scheduler", "augment"):
+        node = config["model"][key]
+        if node is not None and not (isinstance(node.get("_target_"), str) and all(isinstance(k, str) for k in node)):
+            raise CheckpointError(f"config.model.{key} does not name what it is: train again")
+    return config
+
+
+def check_types(config: Mapping[str, Any], keys: Iterable[str]) -> None:
+    """Refuses a configuration whose values at these keys of CONFIG_TYPES, outer ones first, are of other types."""
+    for key in keys:
+        types = CONFIG_TYPES[key]
         value: Any = config
         for part in key.split("."):
             value = value.get(part)
@@ -141,11 +152,6 @@ def check_config(content: Mapping[str, Any]) -> dict[str, Any]:
             raise CheckpointError(f"config.{key} is {value!r:.50}, not of type {expected}: train again")
         if isinstance(value, str) and (len(value) > MAX_TEXT or not value.isprintable()):
             raise CheckpointError(f"config.{key} is not a name of at most {MAX_TEXT} printable characters: train again")
-    for key in ("optimizer", "scheduler", "augment"):
-        node = config["model"][key]
-        if node is not None and not (isinstance(node.get("_target_"), str) and all(isinstance(k, str) for k in node)):
-            raise CheckpointError(f"config.model.{key} does not name what it is: train again")
-    return config
 
 
 def check_weights(model: DigitClassifier, weights: Any) -> None:

@@ -7,19 +7,24 @@ a file only if it answers as the checkpoint does.
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from mnist_exp.files import atomic_write
+from mnist_exp.files import atomic_write, write_json
+from mnist_exp.models.c_source import c_source, compiled
 from mnist_exp.models.classifier import DigitClassifier
+from mnist_exp.models.plain_layers import plain_network
+from mnist_exp.models.published import CONFIG, KEYS, load
 
 TOLERANCE = 1e-4  # between two probabilities: float32 sums in another order differ by about 1e-6, large ones by 1e-5
 WARM_UP, REPEATS = 20, 200  # images answered before time is taken, and while it is
@@ -37,42 +42,71 @@ class DisagreementError(RuntimeError):
 
 
 class MeasuredFile(NamedTuple):
-    """A file, and how its answers compare with the checkpoint's. The checkpoint itself has no difference.
+    """A file, and how its answers compare with the checkpoint's.
 
-    size: bytes. difference: the largest between two probabilities. n: images compared. seconds: for one image alone,
-    the median of REPEATS.
+    size: bytes. difference: the largest between two probabilities, None for the checkpoint itself and for a file that
+    nothing here can read. n: images compared. seconds: for one image alone, the median of REPEATS; None if not
+    measured.
     """
 
     file: str
     size: int
     difference: float | None
     n: int
-    seconds: float
+    seconds: float | None
 
 
-def write_files(
-    classifier: DigitClassifier, ckpt_path: Path, folder: Path, *, formats: Iterable[str], images: Tensor
-) -> list[MeasuredFile]:
-    """Writes `model.<format>` in `folder` for each of `formats`. Returns the checkpoint and each file, measured.
+@dataclass(frozen=True)
+class Source:
+    """What is exported: a classifier, its checkpoint and its run's configuration.
+
+    network: the class of a user's own network, as `load_classifier` takes it.
+    """
+
+    classifier: DigitClassifier
+    ckpt_path: Path
+    config: Mapping[str, Any]
+    network: str | None = None
+
+    @cached_property
+    def program(self) -> ExportedProgram:
+        return trace(self.classifier)
+
+
+class Format(NamedTuple):
+    """write: writes the file. read: what the file answers, or None where a program for it is missing.
+
+    is_timed: whether `read` calculates as the file's users will.
+    """
+
+    write: Callable[[Source, Path], None]
+    read: Callable[[Path, Source], Answer | None]
+    is_timed: bool = True
+
+
+def write_files(source: Source, folder: Path, *, formats: Mapping[str, Format], images: Tensor) -> list[MeasuredFile]:
+    """Writes `model.<name>` in `folder` for each of `formats`. Returns the checkpoint and each file, measured.
 
     images: uint8 (N, 28, 28), on which the answers are compared.
 
     Raises DisagreementError, and leaves no file, where its answers differ from the checkpoint's.
     """
-    probs = classifier.probabilities(images)
-    program = trace(classifier)
-    seconds = latency(classifier.probabilities, images)
-    files = [MeasuredFile(ckpt_path.name, ckpt_path.stat().st_size, None, len(images), seconds)]
-    for name in formats:
+    answer: Answer | None = source.classifier.probabilities
+    probs = source.classifier.probabilities(images)
+    size = source.ckpt_path.stat().st_size
+    files = [MeasuredFile(source.ckpt_path.name, size, None, len(images), latency(answer, images))]
+    for name, form in formats.items():
         path = folder / f"model.{name}"
+        difference = None
         with atomic_write(path) as partial:
-            FORMATS[name].write(program, partial)
-            answer = FORMATS[name].read(partial)
+            form.write(source, partial)
+            answer = form.read(partial, source)
             try:
-                difference = compare_answers(answer, images, probs)
+                difference = compare_answers(answer, images, probs) if answer else None
             except DisagreementError as error:
                 raise DisagreementError(f"{path} is not written: {error}") from error
-        files.append(MeasuredFile(path.name, path.stat().st_size, difference, len(images), latency(answer, images)))
+        seconds = latency(answer, images) if answer and form.is_timed else None
+        files.append(MeasuredFile(path.name, path.stat().st_size, difference, len(images), seconds))
     return files
 
 
@@ -106,14 +140,14 @@ def warnings_hidden() -> Iterator[None]:
 
 
 @warnings_hidden()
-def write_pt2(program: ExportedProgram, path: Path) -> None:
+def write_pt2(source: Source, path: Path) -> None:
     content = BytesIO()  # on a full disk torch's own writer would end the whole program
-    torch.export.save(program, content)
+    torch.export.save(source.program, content)
     path.write_bytes(content.getbuffer())
 
 
 @warnings_hidden()
-def read_pt2(path: Path) -> Answer:
+def read_pt2(path: Path, _: Source) -> Answer:
     with path.open("rb") as file:
         module = torch.export.load(file).module()
 
@@ -125,11 +159,11 @@ def read_pt2(path: Path) -> Answer:
 
 
 @warnings_hidden()
-def write_onnx(program: ExportedProgram, path: Path) -> None:
+def write_onnx(source: Source, path: Path) -> None:
     for name in ("onnx_ir", "onnxscript"):  # they log each step of their optimizer
         logging.getLogger(name).setLevel(logging.WARNING)
     onnx = torch.onnx.export(
-        program,
+        source.program,
         input_names=["images"],
         output_names=["probabilities"],
         dynamic_shapes=({0: "batch"},),  # only names the dimension
@@ -139,7 +173,7 @@ def write_onnx(program: ExportedProgram, path: Path) -> None:
     onnx.save(path, external_data=False)
 
 
-def read_onnx(path: Path) -> Answer:
+def read_onnx(path: Path, _: Source) -> Answer:
     """ONNX Runtime on the CPU, with as many threads as torch."""
     import onnxruntime
 
@@ -149,12 +183,29 @@ def read_onnx(path: Path) -> Answer:
     return lambda images: torch.from_numpy(session.run(["probabilities"], {"images": images.numpy()})[0])
 
 
-class Format(NamedTuple):
-    write: Callable[[ExportedProgram, Path], None]
-    read: Callable[[Path], Answer]
+def write_safetensors(source: Source, path: Path) -> None:
+    """Writes the weights to `path`, and config.json beside it."""
+    from safetensors.torch import save
+
+    write_json(path.with_name(CONFIG), {"model": {key: source.config["model"][key] for key in KEYS}})
+    weights = {name: value.contiguous() for name, value in source.classifier.state_dict().items()}
+    path.write_bytes(save(weights, metadata={"format": "pt"}))
 
 
-FORMATS = {"onnx": Format(write_onnx, read_onnx), "pt2": Format(write_pt2, read_pt2)}
+def read_safetensors(path: Path, source: Source) -> Answer:
+    return load(path.with_name(CONFIG), path, source.network).probabilities
+
+
+def write_c(source: Source, path: Path) -> None:
+    path.write_text(c_source(plain_network(source.classifier)), encoding="ascii")
+
+
+FORMATS = {
+    "safetensors": Format(write_safetensors, read_safetensors),
+    "onnx": Format(write_onnx, read_onnx),
+    "pt2": Format(write_pt2, read_pt2),
+    "c": Format(write_c, lambda path, _: compiled(path)),
+}
 
 
 def compare_answers(answer: Answer, images: Tensor, probs: Tensor) -> float:

@@ -1,4 +1,6 @@
-// Sends the drawing or a photo to the server as a picture file, and shows its answers as bars.
+// Asks the models about the drawing or a photo, as a picture file, and shows their answers as bars.
+
+import { answersTo, listModels } from "./questions.js";
 
 const PEN = 45;         // width of a stroke on a paper of 640: a digit of 450 then has MNIST's two pixels in twenty
 const SENT = 160;       // pixels a side of the picture that is sent; the models see 28
@@ -180,19 +182,23 @@ async function drawPhoto(drawn) {
   ink.drawImage(image, (board.width - width) / 2, (board.height - height) / 2, width, height);
 }
 
-element("choose").addEventListener("click", () => element("file").click());
-element("file").addEventListener("change", ({ target }) => {
-  take(target.files[0]);
-  target.value = "";  // the same file can be chosen again
-});
-document.addEventListener("paste", ({ clipboardData }) => take(clipboardData.files[0]));
-for (const kind of ["dragover", "dragleave", "drop"]) {
-  document.addEventListener(kind, (event) => {
-    event.preventDefault();
-    paper.classList.toggle("dropping", kind === "dragover");
-    if (kind === "drop") take(event.dataTransfer.files[0]);
+function acceptPhotos() {
+  element("choose").addEventListener("click", () => element("file").click());
+  element("file").addEventListener("change", ({ target }) => {
+    take(target.files[0]);
+    target.value = "";  // the same file can be chosen again
   });
+  document.addEventListener("paste", ({ clipboardData }) => take(clipboardData.files[0]));
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(kind, (event) => {
+      event.preventDefault();
+      paper.classList.toggle("dropping", kind === "dragover");
+      if (kind === "drop") take(event.dataTransfer.files[0]);
+    });
+  }
 }
+
+if (element("choose")) acceptPhotos();  // a page without a server (single_page.py) reads drawings only
 
 element("undo").addEventListener("click", undo);
 element("clear").addEventListener("click", clear);
@@ -266,17 +272,6 @@ async function ask() {
   verdict.ariaBusy = String(pointer !== null || keyStroke !== null);
 }
 
-async function answersTo(body) {
-  try {
-    const headers = { "Content-Type": body.type || "image/unknown" };
-    const response = await fetch("answers", { method: "POST", headers, body });
-    const reply = await response.json();
-    return response.ok ? reply : { problem: reply.detail };
-  } catch {
-    return { problem: "The server failed or has stopped; see its terminal" };
-  }
-}
-
 const percent = (share, digits = 0) => `${(100 * share).toFixed(digits)}%`;
 
 function showAnswers({ image, answers }) {
@@ -344,7 +339,7 @@ function makeCard({ name, kind, test_accuracy, classes }) {
 }
 
 redraw();
-const { models, ...rest } = await (await fetch("models")).json();
+const { models, ...rest } = await listModels();
 limits = rest;
 cards = new Map(models.map((model) => [model.label, makeCard(model)]));
 element("models").append(...cards.values());

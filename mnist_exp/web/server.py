@@ -1,6 +1,6 @@
 """The demo's server: a page to draw on, and what each model makes of a picture.
 
-GET  /         the page, which loads /demo.css and /demo.js, and nothing from elsewhere
+GET  /         the page, which loads /demo.css, /demo.js and /questions.js, and nothing from elsewhere
 GET  /models   {"models": [{"label", "name", "kind", "test_accuracy": 0 to 1 or null, "classes": ten names}],
                 "min_confidence": 0 to 1, below which a model is not sure of its answer,
                 "max_bytes", "max_pixels", "max_decoded_pixels": limits of an upload}
@@ -33,7 +33,7 @@ from mnist_exp.web.shown_models import ShownModel
 from mnist_exp.web.uploads import MAX_BYTES, MAX_DECODED_PIXELS, MAX_PIXELS, Uploads, check_cost
 
 WORKERS = 2  # pictures decoded at a time: their memory adds up
-PAGE = {"/": "text/html", "/demo.css": "text/css", "/demo.js": "text/javascript"}
+PAGE = {"/": "text/html", "/demo.css": "text/css", "/demo.js": "text/javascript", "/questions.js": "text/javascript"}
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
 
+from mnist_exp.analysis.markdown import plain_text
 from mnist_exp.analysis.model_card import ExportedFile, call, files_table, model_card, read_evaluations
 
 ADAM = {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.001}
@@ -51,6 +53,7 @@ def card(**changes: Any) -> str:
         ],
         "result": RESULT,
         "environment": ENVIRONMENT,
+        "license": "mit",
     }
     return model_card(**usual | changes)
 
@@ -104,6 +107,23 @@ def test_digits_of_ones_own_are_not_called_mnist():
 def test_only_the_files_written_have_an_example():
     assert "onnxruntime" in card()
     assert "torch.export.load" not in card()
+    assert "classify" in card(files=[ExportedFile("model.c", 1_200_000, 1e-6, 10000, 1e-4)])
+
+
+def test_the_yaml_has_each_suite_and_names_no_data_set_for_own_digits():
+    text = card(evaluations={"other_hands": evaluation(load_digits=PART)})
+    first, second = yaml.safe_load(text.split("---\n")[1])["model-index"][0]["results"]
+    assert first["dataset"] == {"type": "ylecun/mnist", "name": "MNIST", "split": "test"}
+    assert [metric["value"] for metric in first["metrics"]] == [0.9854, 0.0043]
+    assert second["dataset"]["name"] == "other_hands"
+    own = card(config=CONFIG | {"data": {"batch_size": 64, "train_csv": "mine.csv"}})
+    assert "datasets" not in yaml.safe_load(own.split("---\n")[1])
+
+
+def test_what_was_not_measured_has_an_empty_cell():
+    assert "| model.html | 0.47 MB | 1.0e-06 | 60/60 |  |" in card(
+        files=[*FILES, ExportedFile("model.html", 470_000, 1e-6, 60, None)]
+    )
 
 
 @pytest.mark.parametrize(("sha256", "kept"), [("beef", ["npz-mine"]), ("dead", [])])
@@ -155,6 +175,8 @@ def test_texts_of_a_run_stay_text():
     checkpoint = dict.fromkeys(("path", "sha256", "name", "seed", "epoch"), hostile)
     config = CONFIG | {"trainer": {"max_epochs": hostile, "precision": hostile}, "data": {"batch_size": hostile}}
     text = card(result=result, checkpoint=checkpoint, config=config, environment=environment)
+    _, front, text = text.split("---\n", 2)
+    assert yaml.safe_load(front)["model-index"][0]["name"] == plain_text(hostile)
     outside = re.sub(r"```bash\n.*?\n```|`[^`]*`", "", text, flags=re.DOTALL)
     assert "script" not in outside
     assert "# x" not in outside

@@ -56,7 +56,7 @@ def test_a_run_of_version_0_1_is_evaluated_and_exported(tmp_path: Path, tasks: T
     result = RunResult.read(run_dir)
     assert result is not None
     assert result.metrics["test/acc"] == pytest.approx(evaluation["acc"], abs=0.05)  # fonts differ a little
-    assert "## Recipe" in (run_dir / "MODEL_CARD.md").read_text()
+    assert "## Recipe" in (run_dir / "export" / "README.md").read_text()
 
 
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")  # the folder of the run is not here
