@@ -91,10 +91,10 @@ def write_files(source: Source, folder: Path, *, formats: Mapping[str, Format], 
 
     Raises DisagreementError, and leaves no file, where its answers differ from the checkpoint's.
     """
-    answer: Answer | None = source.classifier.probabilities
-    probs = source.classifier.probabilities(images)
+    probabilities = source.classifier.probabilities
+    probs = probabilities(images)
     size = source.ckpt_path.stat().st_size
-    files = [MeasuredFile(source.ckpt_path.name, size, None, len(images), latency(answer, images))]
+    files = [MeasuredFile(source.ckpt_path.name, size, None, len(images), latency(probabilities, images))]
     for name, form in formats.items():
         path = folder / f"model.{name}"
         difference = None
