@@ -96,7 +96,7 @@ def learning_rate(run_dirs: Sequence[Path]) -> dict[str, pd.DataFrame]:
 
 
 def batch_size(run_dirs: Sequence[Path]) -> dict[str, pd.DataFrame]:
-    """A row for each run of the sweep, see `sweep_table`."""
+    """A row for each run of the sweep, see `sweep_table`. `main` adds `final train/loss`."""
     return {"batch_size": sweep_table(run_dirs, ["optimizer", "scheduler", "data.batch_size"])}
 
 
@@ -122,7 +122,7 @@ def sweep_table(run_dirs: Sequence[Path], settings: Sequence[str]) -> pd.DataFra
         row |= {"seed": result.seed, "status": result.status, "epoch": result.epoch}
         row |= {metric: result.metrics.get(metric) for metric in ("val/acc", "test/acc", "train/loss", "test/loss")}
         rows.append(row | {"commit": result.environment.get("commit", "")[:10]})
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).astype({"epoch": "Int64"})
     for setting in {"optimizer.lr", "data.batch_size"} & set(settings):
         table[setting] = pd.to_numeric(table[setting])
     return table.sort_values([*settings, "seed"], ignore_index=True)
@@ -295,6 +295,7 @@ def learning_rate_picture(rows: pd.DataFrame) -> Figure:
                 best = accuracy.idxmax()
                 axes.plot(best, accuracy[best], "o", markersize=12, fillstyle="none", color=style["color"])
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
             axes.set(title=f"Validation accuracy, {title}", xlabel="learning rate")
         figures.accuracy_axis(axes, rows["val/acc"])
         styles.legend(figure)
@@ -435,7 +436,7 @@ def main(study: str | None, run_dirs: Sequence[Path], *, docs: Path, data_dir: P
         write_bytes(docs / "images" / "test_panels.png", test_panels_picture(run_dirs[0], data_dir))
         return
     measured = STUDIES[study](run_dirs) if study else {}
-    if study == "batch_size_tuned":
+    if study in ("batch_size", "batch_size_tuned"):
         table, train = measured[study], load_mnist(data_dir)[0]
         finished = table["status"] == "finished"
         table["final train/loss"] = table["run"][finished].map(lambda run: final_train_loss(run, train))

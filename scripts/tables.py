@@ -5,7 +5,7 @@ python -m scripts.tables     # write them into the pages, between <!-- table: na
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -175,42 +175,38 @@ def chosen_runs(name: str, recipe: list[str]) -> pd.DataFrame:
 
 
 def learning_rate_best() -> str:
-    runs = chosen_runs("learning_rate", ["model", "model.standardize", "optimizer"])
-    tried = read("learning_rate").query("seed == 0 and `optimizer.lr` == 0.001")
-    at_low = 100 * tried.set_index(["model", "model.standardize", "optimizer"])["test/acc"]
-    groups = dict(list(runs.groupby(["model", "model.standardize", "optimizer"])))
+    keys = ["model", "optimizer"]
+    tried = read("learning_rate").query("seed == 0 and `optimizer.lr` == 0.001").set_index(keys)["test/acc"]
+    groups = dict(list(chosen_runs("learning_rate", keys).groupby(keys)))
     rows = []
-    for model in NETWORKS:
-        for pixels in (True, False):
-            for optimizer in OPTIMIZERS:
-                key = (model, pixels, optimizer)
-                if key in groups:
-                    here, low = groups[key], at_low.get(key)
-                    (rate,) = set(here["optimizer.lr"])
-                    rows.append((NETWORKS[model], PIXELS[pixels], OPTIMIZERS[optimizer],
-                                 f"{low:.2f}" if low is not None else "", f"{rate:g}",
-                                 mean_and_deviation(here["test/acc"]), str(len(here))))  # fmt: skip
-    header = ["network", "pixel values", "optimizer", "at 0.001, n = 1", "best rate", "at the best rate", "n"]
-    return markdown(header, rows, left=3)
+    for model, optimizer in product(NETWORKS, OPTIMIZERS):
+        runs = groups[model, optimizer]
+        (rate,) = set(runs["optimizer.lr"])
+        accuracies = f"{100 * tried[model, optimizer]:.2f}", f"{rate:g}", mean_and_deviation(runs["test/acc"])
+        rows.append((NETWORKS[model], OPTIMIZERS[optimizer], *accuracies, str(len(runs))))
+    header = ["network", "optimizer", "at 0.001 (n = 1)", "best rate", "at the best rate", "n"]
+    return markdown(header, rows, left=2)
 
 
 def learning_rate_effects() -> str:
-    """What each factor is worth after 3 epochs: at a learning rate of 0.001, and when each recipe has its best rate."""
-    low = read("puzzle").query("data == 'image' and epochs == 3")
-    best = chosen_runs("learning_rate", ["model"])
-    at = {key: (factor.start, factor.end) for key, factor in FACTORS.items() if key != "epochs"}
-    start, end = ({key: levels[each] for key, levels in at.items()} for each in (0, 1))
-    factorials = [Factorial.from_runs(each, value="test/acc", start=start, end=end) for each in (low, best)]
-    rows = []
-    for axis, key in enumerate(at, start=1):
-        cells = [f"{FACTORS[key].name.partition(' at ')[0]}, {' → '.join(FACTORS[key].levels)}"]
-        for factorial in factorials:
-            alone = switched(factorial.values, [axis])
-            ends = sorted(alone.mean(axis=0))
-            cells += [of_summary(summarise(alone.mean(axis=1))), f"{points(ends[0])} to {points(ends[-1])}"]
-        rows.append(cells)
-    header = ["setting", "at rate 0.001", "smallest to largest", "at the best rates", "smallest to largest"]
-    return markdown(header, rows, left=1)
+    """What a change of one setting is worth after 3 epochs, at a learning rate of 0.001 and at the best rates."""
+    keys = ["model", "optimizer"]
+    low = read("puzzle").query("data == 'image' and `model.standardize` and epochs == 3")
+    groups = [dict(list(runs.groupby(keys)["test/acc"])) for runs in (low, chosen_runs("learning_rate", keys))]
+
+    def row(change: str, before: tuple[str, str], after: tuple[str, str]) -> list[str]:
+        return [change, *(str(Comparison.of(at[after], at[before])) if after in at else "" for at in groups)]
+
+    rows = [
+        row(f"{name}: SGD → {OPTIMIZERS[optimizer]}", (model, "sgd"), (model, optimizer))
+        for model, name in NETWORKS.items()
+        for optimizer in ("sgd_momentum", "adam")
+    ]
+    rows += [
+        row(f"{name}: perceptron → CNN", ("mlp", optimizer), ("cnn", optimizer))
+        for optimizer, name in OPTIMIZERS.items()
+    ]
+    return markdown(["change", "at a rate of 0.001", "at the best rates"], rows, left=1)
 
 
 # ---- docs/fashion.md ----
@@ -271,20 +267,21 @@ def equivalence(accuracies: ArrayLike, reference: ArrayLike) -> str:
 
 
 def batch_size_tuned() -> str:
-    runs = chosen_runs("batch_size_tuned", ["optimizer", "data.batch_size"])
+    """The best rates of large batches, after a row of batches of 64 at their usual rate, to compare with."""
+    usual = read("batch_size").query("optimizer == 'sgd_scaled' and `data.batch_size` == 64")
+    usual = usual.assign(**{"optimizer": "sgd_momentum", "optimizer.lr": 0.01})
+    best = chosen_runs("batch_size_tuned", ["data.batch_size"])
+    groups = [usual, *(group for _, group in best.groupby(["optimizer", "data.batch_size"]))]
     rows = []
-    for optimizer in ("sgd_momentum", "adam"):
-        here = runs[runs["optimizer"] == optimizer]
-        reference = here[here["data.batch_size"] == 64]["test/acc"]
-        for size, group in here.groupby("data.batch_size"):
-            (rate,) = set(group["optimizer.lr"])
-            losses = group[["final train/loss", "test/loss"]].mean()
-            rows.append((OPTIMIZERS[optimizer], f"{size:,}", f"{rate:g}", with_failures(group),
-                         "" if size == 64 else equivalence(group["test/acc"].dropna(), reference),
-                         *(f"{loss:.3f}" for loss in losses), f"{losses.iloc[1] - losses.iloc[0]:.3f}"))  # fmt: skip
-    losses_and_gap = ["train loss", "test loss", "gap"]
-    header = ["optimizer", "batch", "best rate", "test accuracy", "difference from 64", *losses_and_gap]
-    return markdown(header, rows, left=1)
+    for runs in sorted(groups, key=lambda runs: runs["data.batch_size"].iloc[0]):
+        recipe = runs.iloc[0]
+        losses = runs.dropna(subset="final train/loss")[["final train/loss", "test/loss"]].mean()
+        difference = "" if runs is usual else equivalence(runs["test/acc"].dropna(), usual["test/acc"])
+        rows.append((f"{recipe['data.batch_size']:,}", OPTIMIZERS[recipe["optimizer"]], f"{recipe['optimizer.lr']:g}",
+                     with_failures(runs), difference, *(f"{loss:.3f}" for loss in losses),
+                     f"{losses.iloc[1] - losses.iloc[0]:.3f}".replace("-", "−")))  # fmt: skip
+    header = ["batch", "optimizer", "rate", "test accuracy", "difference from 64", "train loss", "test loss", "gap"]
+    return markdown(header, rows, left=2)
 
 
 def batch_size_updates() -> str:

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -110,26 +111,49 @@ def test_every_file_named_in_code_style_exists():
 # ---- figures ----
 
 
-def test_the_puzzle_s_table_has_the_means_of_its_runs():
-    runs = data("puzzle")
-    keys = ["model", "optimizer", "model.standardize", "epochs"]
-    means = runs[runs["data"] == "image"].groupby(keys)["test/acc"].agg(["mean", "count"])
-    lines = (DOCS / "puzzle.md").read_text(encoding="utf-8").splitlines()
-    rows = [line.strip("|").split("|") for line in lines if re.match(r"\| (perceptron|CNN) \| (SGD|Adam) \|", line)]
-    assert len(rows) == 8
-    for network, optimizer, pixels, *cells in rows:
-        model = {"perceptron": "mlp", "CNN": "cnn"}[network.strip()]
-        for epochs, cell in zip((3, 20), cells, strict=True):
-            recipe = means.loc[model, optimizer.strip().lower(), pixels.strip() == "standardised", epochs]
-            assert numbers(cell)[0] == pytest.approx(100 * recipe["mean"], abs=0.005)
-            assert recipe["count"] == 3
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT)
+    from scripts import tables
+
+    return tables
 
 
-def test_the_puzzle_s_opening_figures_are_those_of_its_runs():
-    text = (DOCS / "puzzle.md").read_text(encoding="utf-8")
-    runs = data("puzzle").query("data == 'image' and model == 'mlp' and not `model.standardize` and epochs == 3")
-    sgd, adam = (100 * runs[runs["optimizer"] == name]["test/acc"].mean() for name in ("sgd", "adam"))
-    assert f"**{sgd:.2f}% to {adam:.2f}%**" in text
+def test_the_tables_of_the_studies_are_made_from_their_data(tables: ModuleType):
+    pages = {name: (DOCS / name).read_text(encoding="utf-8") for name in tables.PAGES}
+    for name, text in pages.items():
+        assert text == tables.filled(text), f"docs/{name}: run python -m scripts.tables"
+        assert not re.search(r"^\|", tables.MARKED.sub("", text), flags=re.MULTILINE), (
+            f"docs/{name}: a table without mark"
+        )
+    assert {made for text in pages.values() for _, made, _ in tables.MARKED.findall(text)} == set(tables.TABLES)
+
+
+def accuracies_of_the_puzzle() -> pd.Series:
+    """The mean accuracy in per cent, by model, optimizer, whether pixels are standardised, and epochs."""
+    runs = data("puzzle").query("data == 'image'")
+    return 100 * runs.groupby(["model", "optimizer", "model.standardize", "epochs"])["test/acc"].mean()
+
+
+def test_the_figures_in_the_text_about_the_puzzle_are_those_of_its_runs():
+    text = " ".join((DOCS / "puzzle.md").read_text(encoding="utf-8").split())
+    acc = accuracies_of_the_puzzle()
+    assert f"**{acc['mlp', 'sgd', False, 3]:.2f}% to {acc['mlp', 'adam', False, 3]:.2f}%**" in text
+    assert f"is {acc['cnn', 'adam', True, 3] - acc['mlp', 'sgd', False, 20]:.2f} points" in text
+
+    shorter = acc.xs(20, level="epochs") - acc.xs(3, level="epochs")
+    lost = shorter.xs("sgd", level="optimizer")
+    assert f"cost the SGD recipes {lost.min():.1f} to {lost.max():.1f} points" in text
+    assert f"the Adam recipes {shorter.xs('adam', level='optimizer').max():.1f} points at most" in text
+
+    adam = acc.xs("adam", level="optimizer")
+    standardised = adam.xs(True, level="model.standardize") - adam.xs(False, level="model.standardize")
+    assert f"by −{-standardised.min():.2f} to +{standardised.max():.2f} points" in text
+    deeper = adam.xs("cnn", level="model") - adam.xs("mlp", level="model")
+    assert f"the CNN is {deeper.min():.2f} to {deeper.max():.2f} points better" in text
+
+    runs = data("puzzle").query("data == 'image' and model == 'cnn' and optimizer == 'sgd' and epochs == 3")
+    assert f"(standard deviation {100 * runs.groupby('model.standardize')['test/acc'].std().max():.1f} points)" in text
 
 
 def test_the_real_world_table_has_the_means_of_its_runs():
@@ -155,23 +179,19 @@ def test_the_real_world_table_has_the_means_of_its_runs():
     assert [float(cell) for cell in rows[-1][1:]] == pytest.approx(errors[models].tolist(), abs=0.0501)
 
 
-def test_the_batch_size_tables_have_the_means_and_deviations_of_their_runs():
-    lines = (DOCS / "batch-size.md").read_text(encoding="utf-8").split("## The same 430 steps")
-    for name, text in zip(("batch_size", "batch_size_updates"), lines, strict=True):
-        runs = data(name)
-        finished = runs[runs["status"] == "finished"].groupby(["data.batch_size", "optimizer"])["test/acc"]
-        expected = 100 * finished.agg(["mean", "std"])
-        counts = finished.count()
-        rows = [line.strip("|").split("|") for line in text.splitlines() if re.match(r"\| [\d,]+ \|", line)]
-        assert len(rows) == 10
-        for batch, _, *cells in rows:
-            for optimizer, cell in zip(("sgd_momentum", "sgd_scaled"), cells[:2], strict=True):
-                key = int(numbers(batch)[0]), optimizer
-                if "all three diverged" in cell:
-                    assert key not in expected.index
-                    continue
-                assert numbers(cell)[:2] == pytest.approx(expected.loc[key].tolist(), abs=0.0051)
-                assert ("n = 2" in cell) == (counts[key] == 2)
+def test_the_figures_in_the_text_about_batch_sizes_are_those_of_its_runs():
+    text = " ".join((DOCS / "batch-size.md").read_text(encoding="utf-8").split())
+    runs = data("batch_size")
+    acc = 100 * runs.groupby(["optimizer", "scheduler", "data.batch_size"])["test/acc"].mean()
+    usual = acc["sgd_scaled", "none", 64]
+    assert (
+        f"reaches {usual:.1f}% with batches of 64 and {acc['sgd_momentum', 'none', 8192]:.1f}% with batches of" in text
+    )
+    assert f"but {usual - acc['sgd_scaled', 'warmup', 2048]:.1f} points are lost" in text
+    best = 100 * data("batch_size_tuned").query("seed > 0").groupby(["optimizer", "data.batch_size"])["test/acc"].mean()
+    assert f"{best['adam', 4096]:.1f}% and {best['adam', 8192]:.1f}% with Adam" in text
+    assert f"{best['sgd_momentum', 4096]:.1f}% and {best['sgd_momentum', 8192]:.1f}% with SGD" in text
+    assert f"That is {usual - best.max():.1f} to {usual - best.min():.1f} points less" in text
 
 
 def test_the_images_seen_in_430_steps_are_those_of_the_sampler():
