@@ -5,18 +5,18 @@ python -m scripts.tables     # write them into the pages, between <!-- table: na
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from itertools import combinations, product
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import ttest_ind
 
 from mnist_exp.analysis.factorial import Factorial
 from mnist_exp.analysis.markdown import interval, points
-from mnist_exp.analysis.statistics import Summary, summarise
+from mnist_exp.analysis.statistics import Summary
 from mnist_exp.files import write_text
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -77,28 +77,6 @@ def puzzle_factorial(rows: pd.DataFrame) -> Factorial:
     return Factorial.from_runs(images, value="test/acc", **dict(zip(("start", "end"), corners, strict=True)))
 
 
-def switched(values: NDArray[np.float64], axes: Iterable[int]) -> NDArray[np.float64]:
-    """What switching these factors adds, for each seed and each setting of the others: (S, cells).
-
-    values: (S, 2, ..., 2). axes: of the factors, from 1.
-    """
-    for axis in axes:
-        values = np.diff(values, axis=axis)
-    return values.reshape(len(values), -1)
-
-
-def interactions(factorial: Factorial, order: int) -> dict[tuple[str, ...], Summary]:
-    """Of each `order` factors, the largest first: see `Factorial.interactions`."""
-    numbered = list(enumerate(factorial.factors, start=1))
-    found = {
-        tuple(name for _, name in group): summarise(
-            switched(factorial.values, [axis for axis, _ in group]).mean(axis=1) / 2 ** (order - 1)
-        )
-        for group in combinations(numbered, order)
-    }
-    return dict(sorted(found.items(), key=lambda item: -abs(item[1].mean)))
-
-
 # ---- text ----
 
 
@@ -150,11 +128,11 @@ def puzzle_cells() -> str:
 def puzzle_shares() -> str:
     factorial = puzzle_factorial(read("puzzle"))
     shares, gap = factorial.shapley(), factorial.gap()
+    first, last = factorial.switched_first(), factorial.switched_last()
     rows = []
     for key in sorted(shares, key=lambda key: -abs(shares[key].mean)):
-        alone = switched(factorial.values, [1 + factorial.factors.index(key)])
-        first, last = (points(summarise(alone[:, cell]).mean) for cell in (0, -1))
-        rows.append((FACTORS[key].name, *FACTORS[key].levels, of_summary(shares[key]), first, last))
+        alone = [points(each[key].mean) for each in (first, last)]
+        rows.append((FACTORS[key].name, *FACTORS[key].levels, of_summary(shares[key]), *alone))
     rows.append(("source of the pixels", "images", "CSV", "0.00", "0.00", "0.00"))
     rows.append(("**the gap**", "", "", f"**{of_summary(gap)}**", "", ""))
     header = ["setting", "solution 1", "solution 2", "share [95% interval]", "changed first", "changed last"]
@@ -163,7 +141,11 @@ def puzzle_shares() -> str:
 
 def puzzle_interactions() -> str:
     factorial = puzzle_factorial(read("puzzle"))
-    found = [*list(interactions(factorial, 2).items())[:3], *list(interactions(factorial, 3).items())[:1]]
+    found = [
+        each
+        for order, shown in ((2, 3), (3, 1))
+        for each in sorted(factorial.interactions(order).items(), key=lambda item: -abs(item[1].mean))[:shown]
+    ]
     rows = [(" × ".join(FACTORS[key].name for key in keys), of_summary(each)) for keys, each in found]
     return markdown(["interaction", "points [95% interval]"], rows, left=1)
 

@@ -3,7 +3,6 @@
 tests/test_docs.py compares the pages with what is made here.
 """
 
-from itertools import product
 from types import ModuleType
 
 import numpy as np
@@ -37,21 +36,6 @@ def test_means_are_equal_if_their_interval_is_within_the_margin(
 ):
     runs = np.array([-spread, 0, spread])
     assert script.Comparison.of(0.9 + shift + runs, 0.9 + runs).within_margin == within
-
-
-def test_interactions_are_the_contrasts_of_the_cells(script: ModuleType):
-    """Accuracies with known effects: 0.02 where both a and b are at the end, 0.08 where all three are."""
-    cells = [
-        {"seed": seed, "a": a, "b": b, "c": c, "acc": 0.02 * a * b + 0.08 * a * b * c}
-        for seed, a, b, c in product((0, 1), *[(0, 1)] * 3)
-    ]
-    start, end = dict.fromkeys("abc", 0), dict.fromkeys("abc", 1)
-    factorial = script.Factorial.from_runs(pd.DataFrame(cells), value="acc", start=start, end=end)
-    pairs = {pair: each.mean for pair, each in script.interactions(factorial, 2).items()}
-    assert list(pairs) == [("a", "b"), ("a", "c"), ("b", "c")]
-    assert list(pairs.values()) == pytest.approx([0.03, 0.02, 0.02])
-    assert script.interactions(factorial, 3)["a", "b", "c"].mean == pytest.approx(0.02)
-    assert script.switched(factorial.values, [1])[0] == pytest.approx([0, 0, 0.02, 0.1])
 
 
 def test_runs_that_diverged_are_counted_and_are_in_no_mean(script: ModuleType):
