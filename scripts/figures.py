@@ -20,8 +20,7 @@ risk_coverage.png       the error rate of the answers against the share answered
 corruptions.png         one digit with every corruption (needs MNIST)
 forms.png               digits drawn from strokes, as the robust recipe is trained on
 
-A picture without a data file is not drawn. severity.csv of version 0.1 was not kept, so docs/images/severity.png is the
-picture of that version until `scripts/reproduce.sh real_world` has measured it again.
+A picture without a data file is not drawn.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The tables of docs/puzzle.md, docs/fashion.md and docs/batch-size.md, made from docs/data/*.csv.
+"""The tables of docs/puzzle.md, fashion.md, batch-size.md and real-world.md, made from docs/data/*.csv.
 
 python -m scripts.tables     # write them into the pages, between <!-- table: name --> and <!-- end -->
 """
@@ -9,18 +9,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import ttest_ind
+from scipy.stats import dunnett
 
 from mnist_exp.analysis.factorial import Factorial
 from mnist_exp.analysis.markdown import interval, points
-from mnist_exp.analysis.statistics import Summary
+from mnist_exp.analysis.statistics import Summary, welch_difference
 from mnist_exp.files import write_text
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ("puzzle.md", "fashion.md", "batch-size.md")
+PAGES = ("puzzle.md", "fashion.md", "batch-size.md", "real-world.md")
 MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", flags=re.DOTALL)
 MARGIN = 0.005  # half a percentage point: a difference within it is called none
 NETWORKS = {"mlp": "perceptron", "cnn": "CNN"}
@@ -50,24 +49,10 @@ def read(name: str) -> pd.DataFrame:
 # ---- statistics ----
 
 
-class Comparison(NamedTuple):
-    """The difference of two means over independent seeds. The interval is Welch's, of 95%."""
-
-    mean: float
-    low: float
-    high: float
-    within_margin: bool  # by two one-sided tests at 5% (TOST): the interval of 90% is within the margin
-
-    @classmethod
-    def of(cls, a: ArrayLike, b: ArrayLike) -> "Comparison":
-        """a minus b."""
-        test = ttest_ind(a, b, equal_var=False)
-        narrow, wide = test.confidence_interval(0.9), test.confidence_interval(0.95)
-        within = bool(narrow.low > -MARGIN and narrow.high < MARGIN)
-        return cls(float(np.mean(a) - np.mean(b)), float(wide.low), float(wide.high), within)
-
-    def __str__(self) -> str:
-        return f"{points(self.mean)} [{points(self.low)}, {points(self.high)}]"
+def difference(a: ArrayLike, b: ArrayLike) -> str:
+    """The mean of a minus that of b, with Welch's interval of 95%."""
+    found = welch_difference(a, b)
+    return f"{points(found.mean)} {interval(found.interval)}"
 
 
 def puzzle_factorial(rows: pd.DataFrame) -> Factorial:
@@ -177,7 +162,7 @@ def learning_rate_effects() -> str:
     groups = [dict(list(runs.groupby(keys)["test/acc"])) for runs in (low, chosen_runs("learning_rate", keys))]
 
     def row(change: str, before: tuple[str, str], after: tuple[str, str]) -> list[str]:
-        return [change, *(str(Comparison.of(at[after], at[before])) if after in at else "" for at in groups)]
+        return [change, *(difference(at[after], at[before]) if after in at else "" for at in groups)]
 
     rows = [
         row(f"{name}: SGD → {OPTIMIZERS[optimizer]}", (model, "sgd"), (model, optimizer))
@@ -228,8 +213,8 @@ def batch_size() -> str:
         here = [groups.get((size, name)) for name in ("sgd_momentum", "sgd_scaled", "warmup")]
         accuracies = ["" if runs is None else with_failures(runs) for runs in here]
         scaled = groups[size, "sgd_scaled"]["test/acc"].dropna()
-        difference = "" if size == 64 or len(scaled) < 2 else equivalence(scaled, reference)
-        rows.append([f"{size:,}", f"{5 * -(-55_000 // size):,}", *accuracies, difference])
+        from_64 = "" if size == 64 or len(scaled) < 2 else equivalence(scaled, reference)
+        rows.append([f"{size:,}", f"{5 * -(-55_000 // size):,}", *accuracies, from_64])
     header = ["batch", "steps", "fixed rate", "scaled rate", "scaled rate, warm-up", "scaled rate: difference from 64"]
     return markdown(header, rows, left=0)
 
@@ -244,8 +229,9 @@ def with_failures(runs: pd.DataFrame) -> str:
 
 
 def equivalence(accuracies: ArrayLike, reference: ArrayLike) -> str:
-    compared = Comparison.of(accuracies, reference)
-    return f"{compared}{', within ±0.5' if compared.within_margin else ''}"
+    """The difference, and whether it is within the margin by two one-sided tests at 5% (TOST)."""
+    within = welch_difference(accuracies, reference).equivalence_p(MARGIN) < 0.05
+    return f"{difference(accuracies, reference)}{', within ±0.5' if within else ''}"
 
 
 def batch_size_tuned() -> str:
@@ -258,9 +244,9 @@ def batch_size_tuned() -> str:
     for runs in sorted(groups, key=lambda runs: runs["data.batch_size"].iloc[0]):
         recipe = runs.iloc[0]
         losses = runs.dropna(subset="final train/loss")[["final train/loss", "test/loss"]].mean()
-        difference = "" if runs is usual else equivalence(runs["test/acc"].dropna(), usual["test/acc"])
+        from_64 = "" if runs is usual else equivalence(runs["test/acc"].dropna(), usual["test/acc"])
         rows.append((f"{recipe['data.batch_size']:,}", OPTIMIZERS[recipe["optimizer"]], f"{recipe['optimizer.lr']:g}",
-                     with_failures(runs), difference, *(f"{loss:.3f}" for loss in losses),
+                     with_failures(runs), from_64, *(f"{loss:.3f}" for loss in losses),
                      f"{losses.iloc[1] - losses.iloc[0]:.3f}".replace("-", "−")))  # fmt: skip
     header = ["batch", "optimizer", "rate", "test accuracy", "difference from 64", "train loss", "test loss", "gap"]
     return markdown(header, rows, left=2)
@@ -278,12 +264,72 @@ def batch_size_updates() -> str:
     return markdown(["batch", "images seen", "fixed rate", "scaled rate"], rows, left=0)
 
 
+# ---- docs/real-world.md ----
+
+MODELS = {"solution1": "solution 1", "solution2": "solution 2", "fast": "fast", "robust": "robust"}
+SUITES = {
+    "test": "MNIST's test images",
+    "MNIST-C": "MNIST-C's corruptions",
+    "hand": "hand: rotation, slant, size, …",
+    "pen": "pen: thin, thick, pencil, …",
+    "camera": "camera: noise, blur, light, …",
+    "load_digits": "`load_digits`: 43 people",
+    "nsysu": "`nsysu`: scanned exams",
+    "sudoku_phone": "`sudoku_phone`: photographed cells",
+    "hwd1000_drawn": "`hwd1000_drawn`: drawn on a screen",
+    "photos": "`photos`: colour photos",
+}
+
+
+def real_world() -> str:
+    """Accuracy in per cent, the mean over seeds and their standard deviation; the last row is a calibration error."""
+    runs = read("real_world")
+    by_suite = dict(list(runs.groupby(["suite", "model"])))
+    rows = [
+        (title, f"{by_suite[suite, 'robust']['n'].iloc[0]:,}",
+         *(one_decimal(by_suite[suite, model]["accuracy"]) for model in MODELS))
+        for suite, title in SUITES.items()
+    ]  # fmt: skip
+    errors = [one_decimal(by_suite["all", model]["calibration_error"]) for model in MODELS]
+    images = f"{by_suite['all', 'robust']['n'].iloc[0]:,}"
+    rows.append(("calibration error of the first six rows, points", images, *errors))
+    seeds = [str(len(by_suite["test", model])) for model in MODELS]
+    rows.append(("number of runs", "", *seeds))
+    return markdown(["test set", "images", *MODELS.values()], rows, left=1)
+
+
+def one_decimal(fractions: "pd.Series[float]") -> str:
+    percent = 100 * fractions
+    return f"{percent.mean():.1f} ± {percent.std():.1f}" if len(percent) > 1 else f"{percent.mean():.1f}"
+
+
+def augment() -> str:
+    """What leaving out a part of the augmentation changes, in points; bold where chance is an unlikely reason.
+
+    Bold: Dunnett's test (1955) of all parts against the whole augmentation, at 5% for each column.
+    """
+    runs = read("augment")
+    whole, parts = runs[runs["without"].isna()], runs[runs["without"].notna()]
+    sets = list(runs.columns.drop(["without", "seed"]))
+    rows = [["nothing (accuracy)", *(f"{whole[name].mean():.2f} ± {whole[name].std():.2f}" for name in sets)]]
+    groups = dict(list(parts.groupby("without", sort=False)))
+    unlikely = {
+        name: dunnett(*(each[name] for each in groups.values()), control=whole[name]).pvalue < 0.05 for name in sets
+    }
+    for number, (part, group) in enumerate(groups.items()):
+        changes = [points((group[name].mean() - whole[name].mean()) / 100) for name in sets]
+        marked = [f"**{text}**" if unlikely[name][number] else text for name, text in zip(sets, changes, strict=True)]
+        rows.append([f"`{part}`", *marked])
+    return markdown(["without", *sets], rows, left=1)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     each.__name__: each
     for each in (
         puzzle_solutions, puzzle_cells, puzzle_shares, puzzle_interactions, learning_rate_best, learning_rate_effects,
         fashion_recipes,
         batch_size, batch_size_tuned, batch_size_updates,
+        real_world, augment,
     )
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,15 @@ def test_a_killed_sweep_started_again_runs_only_what_is_missing(folder: Path):
     assert done.stdout.count("skipped") == len(before)
 
 
+@pytest.fixture
+def hears_interrupts() -> Iterator[None]:
+    """A shell ignores SIGINT in what it runs in the background, and the processes of a test would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_interrupts")
 @pytest.mark.parametrize(
     ("ended_by", "launcher", "status"),
     [(signal.SIGINT, "basic", 130), (signal.SIGTERM, "basic", 143), (signal.SIGINT, "joblib", 130)],
