@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from mnist_exp.analysis.markdown import (
     NOTHING,
@@ -158,8 +159,12 @@ def compare_pair(
 
 def correlation_of_seeds(study: Study) -> Correlation:
     """How alike the same seeds do in different groups. Of a run that has several epochs here, the last one counts."""
-    once = study.finished.drop_duplicates("run", keep="last")
-    return seed_correlation(once.pivot(index="seed", columns="group", values="test/acc"))
+    rows = study.finished[["run", "group", "seed", "test/acc"]].itertuples(index=False, name=None)
+    last = {run: (group, seed, acc) for run, group, seed, acc in rows}
+    accuracies: dict[str, dict[int, float]] = {}
+    for group, seed, acc in last.values():  # not by `pivot`: pandas 2 takes texts that are equal up to a NUL for equal
+        accuracies.setdefault(group, {})[seed] = acc
+    return seed_correlation(pd.DataFrame(accuracies))
 
 
 def read_predictions(study: Study) -> dict[str, Predictions]:
