@@ -103,15 +103,17 @@ def compose(*overrides: str) -> DictConfig:
             "resume=... goes on in the folder of a run, which only the command does: mnist-exp train resume=... From "
             "Python, ckpt_path=<run folder> goes on in a new run folder"
         )
-    overrides = tuple(as_hydra_reads_it(text, list(overrides), is_sweep=False) for text in overrides)
-    cfg, run_dir = composed("train", overrides)
-    if not any(text.startswith("run_dir=") for text in overrides):
+    cfg, texts, run_dir = composed("train", overrides)
+    if not any(text.startswith("run_dir=") for text in texts):
         cfg.run_dir = run_dir
-    return without_leftovers(cfg, list(overrides))
+    return without_leftovers(cfg, texts)
 
 
-def composed(command: str, overrides: Iterable[str]) -> tuple[DictConfig, str]:
-    """The configuration of a command, and the folder that Hydra would make for it. Raises OverrideError."""
+def composed(command: str, overrides: Iterable[str]) -> tuple[DictConfig, list[str], str]:
+    """The configuration of a command, the overrides as Hydra reads them, and the folder that Hydra would make.
+
+    Raises OverrideError.
+    """
     typed = list(overrides)
     texts = [as_hydra_reads_it(text, typed, is_sweep=False) for text in typed]
     cfg = deepcopy(compose_checked(command, texts))
@@ -120,7 +122,7 @@ def composed(command: str, overrides: Iterable[str]) -> tuple[DictConfig, str]:
     run_dir = cfg.hydra.run.dir
     with open_dict(cfg):
         del cfg.hydra
-    return cfg, run_dir
+    return cfg, texts, run_dir
 
 
 def run(*settings: str | DictConfig) -> Run:
@@ -172,7 +174,7 @@ def evaluation(model: Run | str | Path, *overrides: str) -> pd.DataFrame:
     """
     from mnist_exp.evaluate import evaluate
 
-    cfg, _ = composed("evaluate", overrides)
+    cfg, *_ = composed("evaluate", overrides)
     cfg.ckpt_path = [path_of(model)]
     [scores] = evaluate(cfg).values()
     rows = [{"part": part, **figures} for part, figures in scores["by_subset"].items()]
@@ -190,7 +192,7 @@ def predictions(model: Run | str | Path, images: str | Path | list[str], *overri
     """
     from mnist_exp.predict import predict
 
-    cfg, _ = composed("predict", overrides)
+    cfg, *_ = composed("predict", overrides)
     cfg.ckpt_path, cfg.images = path_of(model), images if isinstance(images, list) else str(images)
     found, failures = predict(cfg)
     table = pd.DataFrame(found)
@@ -205,7 +207,7 @@ def comparison(*runs: Run | str | Path, overrides: Iterable[str] = ()) -> Compar
     """
     from mnist_exp.compare import compare
 
-    cfg, _ = composed("compare", overrides)
+    cfg, *_ = composed("compare", overrides)
     cfg.runs = [path_of(run) for run in runs]
     return Comparison(compare(cfg))
 

@@ -33,9 +33,8 @@ from mnist_exp.imaging.filters import (
     thin,
 )
 from mnist_exp.imaging.geometry import affine
-from mnist_exp.imaging.strokes import draw_digits
+from mnist_exp.imaging.strokes import BOX, draw_digits, uniform
 
-BOX = 20  # pixels: MNIST's digits fit a box of 20x20
 INK = 0.3  # a row or column with a pixel above this counts as part of the digit
 NARROWEST = 7  # pixels: narrower digits, such as 1, are stretched as if they were so wide, by a factor of 3 at most
 MORE_ONES = 4  # a 1 is drawn so many times as often as another digit
@@ -168,11 +167,6 @@ def apply_one_of(x: Tensor, fraction: float, effects: dict[Effect, float]) -> Te
 
 
 # --- random draws and measures that several effects use ---
-
-
-def uniform(x: Tensor, low: float, high: float) -> Tensor:
-    """A uniform draw for each of the N images, (N, 1, 1), on their device."""
-    return low + (high - low) * torch.rand(len(x), 1, 1, device=x.device)
 
 
 def random_smooth_noise(x: Tensor, cells: int) -> Tensor:
